@@ -1,0 +1,63 @@
+//! The two models as the rest of the product sees them: an `Embedder` that turns text into vectors and a
+//! `LanguageModel` that continues a chat. One thread owns each local model and takes work from a bounded queue;
+//! a full queue is `InferenceError::Overloaded`, and work whose asker has gone is dropped.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a model gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The queue is full: answer without the model, or later.
+    #[error("the model is busy")]
+    Overloaded,
+    /// The prompt and the wanted answer do not fit.
+    #[error("{tokens} tokens do not fit into the model's context of {context}")]
+    ContextOverflow {
+        /// Prompt plus wanted tokens.
+        tokens: usize,
+        /// What fits.
+        context: usize,
+    },
+    /// The model's thread has ended.
+    #[error("the model has stopped")]
+    Stopped,
+    /// The model failed; the text says where.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}
+
+/// Who speaks in a chat prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One message of a chat prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// Who speaks.
+    pub role: Role,
+    /// The words.
+    pub content: String,
+}
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    /// The chat so far; the model continues as the assistant.
+    pub messages: Vec<ChatMessage>,
+    /// Most tokens to generate.
+    pub tokens_max: usize,
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Generation ends before any of these texts.
+    pub stop: Vec<String>,
+    /// Seed of the sampler, unused at temperature 0.
+    pub seed: u64,
+}

@@ -1,0 +1,25 @@
+//! Shoptalk: a shop's customer service in one program, on the shop's own machine.
+//!
+//! The modules stand in the order in which a message travels:
+//!
+//! ```text
+//! Telegram / widget / terminal                                        Telegram / widget / terminal
+//!       |  update                                                           ^  reply
+//!       v                                                                   |
+//!  channels::*  ->  storage: inbox  ->  dispatch -> engine  ->  storage: outbox -> channels::*
+//!  parse at edge    durable, unique                   |         same transaction as the transcript
+//!                   before any ack                    |
+//!       privacy::mask -> intents::classify -> answer (retrieval, inference, support check)
+//!                                             recommend | orders | hand-off | small talk
+//! ```
+//!
+//! Four promises hold everywhere:
+//!
+//! 1. An update is acknowledged only when its inbox row is durable; reply, transcript and outbox commit together.
+//! 2. The language model has no authority: code chooses the action, the model only words what a passage already says.
+//! 3. A reply is supported by a cited passage or a record, or it is not sent.
+//! 4. Personal data is masked before it reaches a prompt, a log or the index.
+
+pub mod message;
+pub mod catalog;
+pub mod inference;

@@ -1,0 +1,1 @@
+//! Everything that is tested through the library's and the program's outside, a file per part.
