@@ -20,8 +20,15 @@
 //! 3. A reply is supported by a cited passage or a record, or it is not sent.
 //! 4. Personal data is masked before it reaches a prompt, a log or the index.
 
+pub mod app;
 pub mod catalog;
+pub mod config;
+pub mod conversation;
+pub mod dispatch;
+pub mod engine;
 pub mod inference;
 pub mod knowledge;
 pub mod language;
+pub mod live;
 pub mod message;
+pub mod storage;

@@ -1,5 +1,7 @@
 //! From blocks to chunks: the passages that are embedded, searched and quoted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::Language;
 
 use super::Document;
@@ -11,7 +13,7 @@ pub const HEADING_SEPARATOR: &str = " › ";
 pub const TOKENS_MAX: usize = 160;
 
 /// What a chunk holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChunkKind {
     /// Paragraphs and list items.
     Text,
@@ -22,7 +24,7 @@ pub enum ChunkKind {
 }
 
 /// A passage that can be found and quoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// Stable: a hash of document name, headings, kind and text, with a counter for exact repeats (hexadecimal).
     pub id: String,

@@ -1,0 +1,250 @@
+//! What an owner can set: `shoptalk.toml`, checked at start. Unknown keys are refused with the line to mend, and secrets
+//! never show up in a log.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Language;
+
+/// A value that must not be printed.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Everything one shop owns lives here.
+    pub data_dir: PathBuf,
+    /// `postgres://...`; without it, SQLite in `data_dir`.
+    pub database_url: Option<Secret>,
+    /// The web server.
+    pub server: ServerConfig,
+    /// The Telegram bot, when there is one.
+    pub telegram: Option<TelegramConfig>,
+    /// The local models.
+    pub models: ModelsConfig,
+    /// Where passages are looked up.
+    pub retrieval: RetrievalConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            database_url: None,
+            server: ServerConfig::default(),
+            telegram: None,
+            models: ModelsConfig::default(),
+            retrieval: RetrievalConfig::default(),
+        }
+    }
+}
+
+/// The web server: widget, console, API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Origins of the shop's own pages that may embed the widget, for example `https://shop.example`; empty: any.
+    pub widget_origins: Vec<String>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), widget_origins: Vec::new() }
+    }
+}
+
+/// The Telegram bot.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelegramConfig {
+    /// The bot's token from `@BotFather`; the environment variable `TELEGRAM_BOT_TOKEN` wins over the file.
+    pub token: Secret,
+    /// Another Bot API server.
+    pub api_url: Option<String>,
+}
+
+/// The local models.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelsConfig {
+    /// Where downloaded models are kept; `SHOPTALK_MODELS` or the user's cache when not set.
+    pub dir: Option<PathBuf>,
+    /// Name of the encoder in `shoptalk models list`.
+    pub encoder: String,
+    /// Name of the chat model; an empty text runs without one: replies are then always the shop's own words.
+    pub chat: String,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self { dir: None, encoder: "multilingual-e5-small".to_owned(), chat: "qwen2.5-0.5b-instruct".to_owned() }
+    }
+}
+
+/// Where passages are looked up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrievalConfig {
+    /// gRPC address of a Qdrant server; without it vectors are scanned exactly, in memory.
+    pub qdrant_url: Option<String>,
+    /// Collection in Qdrant.
+    pub qdrant_collection: String,
+}
+
+impl Default for RetrievalConfig {
+    fn default() -> Self {
+        Self { qdrant_url: None, qdrant_collection: "shoptalk".to_owned() }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("{path} needs mending: {message}")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads `path`, or the defaults when there is none, and takes secrets from the environment.
+    pub fn load(path: Option<&std::path::Path>) -> Result<Self, ConfigError> {
+        let mut config = match path {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+                toml::from_str(&text).map_err(|error| ConfigError::Invalid {
+                    path: path.to_owned(),
+                    message: error.to_string().trim_end().to_owned(),
+                })?
+            }
+        };
+        if let Some(token) = std::env::var("TELEGRAM_BOT_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
+            let api_url = config.telegram.take().and_then(|telegram| telegram.api_url);
+            config.telegram = Some(TelegramConfig { token: Secret::new(token.trim()), api_url });
+        }
+        if let Some(telegram) = &mut config.telegram {
+            telegram.api_url =
+                std::env::var("TELEGRAM_API_URL").ok().filter(|url| !url.is_empty()).or(telegram.api_url.take());
+        }
+        Ok(config)
+    }
+}
+
+/// One text per language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerLanguage<T: Default> {
+    /// English.
+    pub en: T,
+    /// Chinese.
+    pub zh: T,
+}
+
+impl<T: Default> PerLanguage<T> {
+    /// The text in `language`.
+    pub fn get(&self, language: Language) -> &T {
+        match language {
+            Language::En => &self.en,
+            Language::Zh => &self.zh,
+        }
+    }
+}
+
+/// When people answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupportHours {
+    /// IANA name, for example `Europe/Brussels`.
+    pub timezone: String,
+    /// `mon` to `sun`.
+    pub days: Vec<String>,
+    /// `09:00`.
+    pub from: String,
+    /// `18:00`.
+    pub to: String,
+}
+
+/// Who the shop is: `shop.toml` beside its documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShopProfile {
+    /// The shop's name; empty when it has not said.
+    pub name: String,
+    /// ISO 4217 code for prices without a currency.
+    pub currency: String,
+    /// Contact address.
+    pub email: String,
+    /// Contact phone.
+    pub phone: String,
+    /// Web address.
+    pub website: String,
+    /// First words of the bot.
+    pub greeting: PerLanguage<String>,
+    /// Questions offered to a shopper who has not written yet.
+    pub suggested_questions: PerLanguage<Vec<String>>,
+    /// When people answer.
+    pub support_hours: Option<SupportHours>,
+}
+
+impl ShopProfile {
+    /// Reads `shop.toml`; the error names the line to mend.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_and_named_with_its_line() {
+        let error = toml::from_str::<Config>("data_dir = \"x\"\n[server]\nlissten = \"1\"\n").unwrap_err().to_string();
+        assert!(error.contains("lissten") && error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let config: Config = toml::from_str("[telegram]\ntoken = \"123:abc\"\n").unwrap();
+        assert!(!format!("{config:?}").contains("abc"));
+        assert_eq!(config.telegram.unwrap().token.expose(), "123:abc");
+    }
+}

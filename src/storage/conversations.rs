@@ -1,0 +1,502 @@
+//! Inbox, transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
+//! state and the outbox row, all or nothing.
+
+use sqlx::{Row, any::AnyRow};
+
+use super::{Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
+use crate::{
+    conversation::{Conversation, Event, Memory, State},
+    message::{Channel, Inbound, Language, Reply, Timestamp},
+};
+
+/// Who wrote a message of a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// The shopper.
+    Shopper,
+    /// The bot.
+    Bot,
+    /// Somebody of the staff.
+    Staff,
+    /// A notice such as "taken over by Ana".
+    System,
+}
+
+impl Author {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shopper => "shopper",
+            Self::Bot => "bot",
+            Self::Staff => "staff",
+            Self::System => "system",
+        }
+    }
+}
+
+impl std::str::FromStr for Author {
+    type Err = crate::message::UnknownName;
+    fn from_str(value: &str) -> std::result::Result<Self, Self::Err> {
+        [Self::Shopper, Self::Bot, Self::Staff, Self::System]
+            .into_iter()
+            .find(|author| author.as_str() == value)
+            .ok_or_else(|| crate::message::UnknownName { what: "author", value: value.to_owned() })
+    }
+}
+
+/// An update that waits for its turn.
+#[derive(Debug, Clone)]
+pub struct PendingInbound {
+    /// Inbox row.
+    pub id: i64,
+    /// The message.
+    pub inbound: Inbound,
+    /// Tries so far.
+    pub attempts: i64,
+}
+
+/// What a turn leaves behind.
+#[derive(Debug, Clone)]
+pub struct TurnOutcome<'a> {
+    /// The inbox row that is now done.
+    pub inbox_id: i64,
+    /// The conversation with its new memory and language. Its state is not taken from here but from `reply`, because
+    /// staff may have changed it meanwhile.
+    pub conversation: &'a Conversation,
+    /// The shopper's words as the transcript keeps them.
+    pub shopper_text: &'a str,
+    /// The bot's reply; `None` while a person has the word.
+    pub reply: Option<&'a Reply>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// One message of a transcript.
+#[derive(Debug, Clone)]
+pub struct StoredMessage {
+    /// Row id; grows with time within a conversation.
+    pub id: i64,
+    /// Who wrote it.
+    pub author: Author,
+    /// Name of the staff member.
+    pub author_name: Option<String>,
+    /// The words.
+    pub text: String,
+    /// What decided a bot's turn.
+    pub reply: Option<Reply>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which conversations to list.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationFilter {
+    /// Only in this state.
+    pub state: Option<State>,
+    /// Only with this text in a message.
+    pub search: Option<String>,
+    /// Most rows.
+    pub limit: i64,
+    /// Rows to leave out first.
+    pub offset: i64,
+}
+
+/// A conversation in a list.
+#[derive(Debug, Clone)]
+pub struct ConversationSummary {
+    /// Row id.
+    pub id: i64,
+    /// Where it takes place.
+    pub channel: Channel,
+    /// The chat within the channel.
+    pub chat: String,
+    /// Who has the word.
+    pub state: State,
+    /// The shopper's language.
+    pub language: Language,
+    /// Verified customer.
+    pub customer: Option<String>,
+    /// Number of messages.
+    pub messages: i64,
+    /// The latest message.
+    pub last_text: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A reply that waits to be delivered.
+#[derive(Debug, Clone)]
+pub struct OutboxItem {
+    /// Outbox row.
+    pub id: i64,
+    /// The chat within the channel.
+    pub chat: String,
+    /// The message to deliver.
+    pub message: StoredMessage,
+    /// Tries so far.
+    pub attempts: i64,
+}
+
+impl Store {
+    /// Keeps an update for its turn. `None`: it had been kept before, so there is nothing to do but acknowledge it.
+    pub async fn accept(&self, inbound: &Inbound) -> Result<Option<i64>> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "INSERT INTO inbox (channel, chat, update_id, inbound_json, state, attempts, received_at)
+             VALUES ($1, $2, $3, $4, 'pending', 0, $5)
+             ON CONFLICT (channel, chat, update_id) DO NOTHING RETURNING id",
+        )
+        .bind(inbound.channel.as_str())
+        .bind(&inbound.chat)
+        .bind(&inbound.update_id)
+        .bind(to_json(inbound)?)
+        .bind(millis(inbound.received_at))
+        .fetch_optional(&mut *tx.transaction)
+        .await?;
+        let id = row.map(|row| row.try_get("id")).transpose()?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Updates that wait, oldest first.
+    pub async fn pending_inbound(&self, limit: i64) -> Result<Vec<PendingInbound>> {
+        let rows =
+            sqlx::query("SELECT id, inbound_json, attempts FROM inbox WHERE state = 'pending' ORDER BY id LIMIT $1")
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(PendingInbound {
+                    id: row.try_get("id")?,
+                    inbound: from_json("inbound message", row.try_get("inbound_json")?)?,
+                    attempts: row.try_get("attempts")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that a turn failed; after `attempts_max` tries the update is set aside for staff to see.
+    pub async fn inbound_failed(&self, inbox_id: i64, error: &str, attempts_max: i64) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "UPDATE inbox SET attempts = attempts + 1, error = $2,
+                 state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'pending' END WHERE id = $1",
+        )
+        .bind(inbox_id)
+        .bind(error)
+        .bind(attempts_max)
+        .execute(&mut *tx.transaction)
+        .await?;
+        tx.commit().await
+    }
+
+    /// The conversation of a chat.
+    pub async fn conversation(&self, channel: Channel, chat: &str) -> Result<Option<Conversation>> {
+        let row = sqlx::query("SELECT * FROM conversations WHERE channel = $1 AND chat = $2")
+            .bind(channel.as_str())
+            .bind(chat)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(conversation_from_row).transpose()
+    }
+
+    /// A conversation by its row.
+    pub async fn conversation_by_id(&self, id: i64) -> Result<Option<Conversation>> {
+        let row = sqlx::query("SELECT * FROM conversations WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(conversation_from_row).transpose()
+    }
+
+    /// Commits a turn. Returns the ids of the shopper's and of the bot's message; the latter is `None` when the bot is
+    /// silent, also because a person took the word while the reply was being made. Does nothing twice: a row that is
+    /// done already gives `None`.
+    pub async fn commit_turn(&self, turn: &TurnOutcome<'_>) -> Result<Option<(i64, Option<i64>)>> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE inbox SET state = 'done', inbound_json = '{}', error = NULL WHERE id = $1 AND state = 'pending'",
+        )
+        .bind(turn.inbox_id)
+        .execute(&mut *tx.transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let (conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        let mut state = state.after(Event::ShopperWrote);
+        let shopper_id =
+            tx.add_message(conversation_id, Author::Shopper, None, turn.shopper_text, None, turn.at).await?;
+        let mut bot_id = None;
+        if let Some(reply) = turn.reply.filter(|_| state.bot_answers()) {
+            let id = tx.add_message(conversation_id, Author::Bot, None, &reply.text, Some(reply), turn.at).await?;
+            tx.queue_delivery(turn.conversation, id).await?;
+            bot_id = Some(id);
+            if reply.handoff {
+                state = state.after(Event::HandedOver);
+            }
+        }
+        tx.set_state(conversation_id, state, turn.at).await?;
+        tx.commit().await?;
+        Ok(Some((shopper_id, bot_id)))
+    }
+
+    /// A message of staff to the shopper; the bot falls silent.
+    pub async fn staff_reply(&self, conversation_id: i64, name: &str, text: &str, at: Timestamp) -> Result<i64> {
+        let mut tx = self.write().await?;
+        let id = tx.add_message(conversation_id, Author::Staff, Some(name), text, None, at).await?;
+        let row = sqlx::query("SELECT * FROM conversations WHERE id = $1")
+            .bind(conversation_id)
+            .fetch_one(&mut *tx.transaction)
+            .await?;
+        let conversation = conversation_from_row(&row)?;
+        tx.queue_delivery(&conversation, id).await?;
+        tx.set_state(conversation_id, conversation.state.after(Event::StaffJoined), at).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Something that staff did to a conversation, with a notice in the transcript that the shopper does not get.
+    pub async fn conversation_event(
+        &self,
+        conversation_id: i64,
+        event: Event,
+        notice: &str,
+        at: Timestamp,
+    ) -> Result<State> {
+        let mut tx = self.write().await?;
+        tx.add_message(conversation_id, Author::System, None, notice, None, at).await?;
+        let row = sqlx::query("SELECT state FROM conversations WHERE id = $1")
+            .bind(conversation_id)
+            .fetch_one(&mut *tx.transaction)
+            .await?;
+        let state: State = parse_name("state", row.try_get("state")?)?;
+        let state = state.after(event);
+        tx.set_state(conversation_id, state, at).await?;
+        tx.commit().await?;
+        Ok(state)
+    }
+
+    /// Messages of a conversation after the message `after` (0: all), oldest first.
+    pub async fn messages(&self, conversation_id: i64, after: i64) -> Result<Vec<StoredMessage>> {
+        let rows = sqlx::query(
+            "SELECT id, author, author_name, text, reply_json, at FROM messages
+             WHERE conversation_id = $1 AND id > $2 ORDER BY id",
+        )
+        .bind(conversation_id)
+        .bind(after)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(message_from_row).collect()
+    }
+
+    /// Conversations, latest first.
+    pub async fn conversations(&self, filter: &ConversationFilter) -> Result<Vec<ConversationSummary>> {
+        let search = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let pattern = search.map_or_else(String::new, |text| format!("%{}%", escape_like(&text.to_lowercase())));
+        let rows = sqlx::query(
+            "SELECT conversations.*,
+                 (SELECT COUNT(*) FROM messages WHERE conversation_id = conversations.id) AS message_count,
+                 (SELECT text FROM messages WHERE conversation_id = conversations.id ORDER BY id DESC LIMIT 1) AS last_text
+             FROM conversations
+             WHERE ($1 = '' OR state = $1)
+               AND ($2 = '' OR EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
+                                       AND LOWER(text) LIKE $2 ESCAPE '\\'))
+             ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4",
+        )
+        .bind(filter.state.map_or("", State::as_str))
+        .bind(pattern)
+        .bind(filter.limit)
+        .bind(filter.offset)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(summary_from_row).collect()
+    }
+
+    /// Replies that wait to be delivered over `channel` at `now`, oldest first.
+    pub async fn pending_outbox(&self, channel: Channel, now: Timestamp, limit: i64) -> Result<Vec<OutboxItem>> {
+        let rows = sqlx::query(
+            "SELECT outbox.id AS outbox_id, outbox.chat, outbox.attempts, messages.id, messages.author,
+                 messages.author_name, messages.text, messages.reply_json, messages.at
+             FROM outbox JOIN messages ON messages.id = outbox.message_id
+             WHERE outbox.channel = $1 AND outbox.state = 'pending' AND outbox.not_before <= $2
+             ORDER BY outbox.id LIMIT $3",
+        )
+        .bind(channel.as_str())
+        .bind(millis(now))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(OutboxItem {
+                    id: row.try_get("outbox_id")?,
+                    chat: row.try_get("chat")?,
+                    message: message_from_row(row)?,
+                    attempts: row.try_get("attempts")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that a reply was delivered.
+    pub async fn outbox_sent(&self, outbox_id: i64) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
+            .bind(outbox_id)
+            .execute(&mut *tx.transaction)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Notes that a delivery failed: tried again from `retry_at` on, or given up for good when there is none.
+    pub async fn outbox_failed(&self, outbox_id: i64, error: &str, retry_at: Option<Timestamp>) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE outbox SET attempts = attempts + 1, error = $2, not_before = $3, state = $4 WHERE id = $1")
+            .bind(outbox_id)
+            .bind(error)
+            .bind(retry_at.map_or(0, millis))
+            .bind(if retry_at.is_some() { "pending" } else { "failed" })
+            .execute(&mut *tx.transaction)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Wrong proofs for an order since `since`, over all chats.
+    pub async fn verification_failures(&self, order_id: &str, since: Timestamp) -> Result<i64> {
+        let row =
+            sqlx::query("SELECT COUNT(*) AS failures FROM verification_failures WHERE order_id = $1 AND at >= $2")
+                .bind(order_id)
+                .bind(millis(since))
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(row.try_get("failures")?)
+    }
+
+    /// Notes a wrong proof for an order.
+    pub async fn add_verification_failure(&self, order_id: &str, at: Timestamp) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO verification_failures (order_id, at) VALUES ($1, $2)")
+            .bind(order_id)
+            .bind(millis(at))
+            .execute(&mut *tx.transaction)
+            .await?;
+        tx.commit().await
+    }
+}
+
+impl WriteTransaction<'_> {
+    /// Makes or refreshes the conversation's row; returns its id and the state it has now.
+    async fn touch_conversation(&mut self, conversation: &Conversation, at: Timestamp) -> Result<(i64, State)> {
+        let row = sqlx::query(
+            "INSERT INTO conversations (channel, chat, state, language, customer, memory_json, started_at, updated_at)
+             VALUES ($1, $2, 'bot', $3, $4, $5, $6, $6)
+             ON CONFLICT (channel, chat) DO UPDATE SET language = excluded.language, customer = excluded.customer,
+                 memory_json = excluded.memory_json, updated_at = excluded.updated_at
+             RETURNING id, state",
+        )
+        .bind(conversation.channel.as_str())
+        .bind(&conversation.chat)
+        .bind(conversation.language.as_str())
+        .bind(conversation.customer.as_deref())
+        .bind(to_json(&conversation.memory)?)
+        .bind(millis(at))
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok((row.try_get("id")?, parse_name("state", row.try_get("state")?)?))
+    }
+
+    async fn add_message(
+        &mut self,
+        conversation_id: i64,
+        author: Author,
+        author_name: Option<&str>,
+        text: &str,
+        reply: Option<&Reply>,
+        at: Timestamp,
+    ) -> Result<i64> {
+        let row = sqlx::query(
+            "INSERT INTO messages (conversation_id, author, author_name, text, reply_json, at)
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        )
+        .bind(conversation_id)
+        .bind(author.as_str())
+        .bind(author_name)
+        .bind(text)
+        .bind(reply.map(to_json).transpose()?)
+        .bind(millis(at))
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok(row.try_get("id")?)
+    }
+
+    /// Telegram has to be called; the widget and the terminal read the transcript itself.
+    async fn queue_delivery(&mut self, conversation: &Conversation, message_id: i64) -> Result<()> {
+        if conversation.channel != Channel::Telegram {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO outbox (channel, chat, message_id, state, attempts, not_before)
+             VALUES ($1, $2, $3, 'pending', 0, 0)",
+        )
+        .bind(conversation.channel.as_str())
+        .bind(&conversation.chat)
+        .bind(message_id)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    async fn set_state(&mut self, conversation_id: i64, state: State, at: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE conversations SET state = $2, updated_at = $3 WHERE id = $1")
+            .bind(conversation_id)
+            .bind(state.as_str())
+            .bind(millis(at))
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+}
+
+fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
+    Ok(Conversation {
+        id: row.try_get("id")?,
+        channel: parse_name("channel", row.try_get("channel")?)?,
+        chat: row.try_get("chat")?,
+        state: parse_name("state", row.try_get("state")?)?,
+        language: parse_language(row.try_get("language")?)?,
+        customer: row.try_get("customer")?,
+        memory: from_json::<Memory>("memory", row.try_get("memory_json")?)?,
+    })
+}
+
+fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
+    let reply: Option<String> = row.try_get("reply_json")?;
+    Ok(StoredMessage {
+        id: row.try_get("id")?,
+        author: parse_name("author", row.try_get("author")?)?,
+        author_name: row.try_get("author_name")?,
+        text: row.try_get("text")?,
+        reply: reply.map(|text| from_json("reply", &text)).transpose()?,
+        at: timestamp(row, "at")?,
+    })
+}
+
+fn summary_from_row(row: &AnyRow) -> Result<ConversationSummary> {
+    Ok(ConversationSummary {
+        id: row.try_get("id")?,
+        channel: parse_name("channel", row.try_get("channel")?)?,
+        chat: row.try_get("chat")?,
+        state: parse_name("state", row.try_get("state")?)?,
+        language: parse_language(row.try_get("language")?)?,
+        customer: row.try_get("customer")?,
+        messages: row.try_get("message_count")?,
+        last_text: row.try_get::<Option<String>, _>("last_text")?.unwrap_or_default(),
+        started_at: timestamp(row, "started_at")?,
+        updated_at: timestamp(row, "updated_at")?,
+    })
+}
+
+fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}

@@ -1,0 +1,189 @@
+//! Documents and their chunks.
+
+use sqlx::Row;
+
+use super::{
+    Result, Store, embedding_from_bytes, embedding_to_bytes, from_json, millis, parse_language, timestamp, to_json,
+};
+use crate::{
+    knowledge::Chunk,
+    message::{Language, Timestamp},
+};
+
+/// A document as it goes in, read and embedded.
+#[derive(Debug, Clone)]
+pub struct DocumentWrite {
+    /// File name; a document of the same name is replaced.
+    pub name: String,
+    /// Title found in it.
+    pub title: Option<String>,
+    /// Its main language.
+    pub language: Language,
+    /// SHA-256 of the file, hexadecimal.
+    pub checksum: String,
+    /// Size of the file.
+    pub bytes: i64,
+    /// What was left out and why.
+    pub notes: Vec<String>,
+    /// Chunks in reading order, each with its embedding.
+    pub chunks: Vec<(Chunk, Vec<f32>)>,
+    /// Name of the encoder that made the embeddings.
+    pub encoder: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// A document in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRecord {
+    /// Row id.
+    pub id: i64,
+    /// File name.
+    pub name: String,
+    /// Title found in it.
+    pub title: Option<String>,
+    /// Its main language.
+    pub language: Language,
+    /// SHA-256 of the file, hexadecimal.
+    pub checksum: String,
+    /// 1 for the first import, one more for each changed one.
+    pub version: i64,
+    /// Size of the file.
+    pub bytes: i64,
+    /// What was left out and why.
+    pub notes: Vec<String>,
+    /// Number of chunks.
+    pub chunks: i64,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+}
+
+/// A chunk in the store.
+#[derive(Debug, Clone)]
+pub struct StoredChunk {
+    /// File name of its document.
+    pub document: String,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Encoder that made the embedding.
+    pub encoder: String,
+    /// Unit vector.
+    pub embedding: Vec<f32>,
+}
+
+impl Store {
+    /// Puts a document in the place of the one of the same name; passages that it no longer has are gone.
+    pub async fn replace_document(&self, document: &DocumentWrite) -> Result<DocumentRecord> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "INSERT INTO documents (name, title, language, checksum, version, bytes, notes_json, imported_at)
+             VALUES ($1, $2, $3, $4, 1, $5, $6, $7)
+             ON CONFLICT (name) DO UPDATE SET title = excluded.title, language = excluded.language,
+                 checksum = excluded.checksum, version = documents.version + 1, bytes = excluded.bytes,
+                 notes_json = excluded.notes_json, imported_at = excluded.imported_at
+             RETURNING id, version",
+        )
+        .bind(&document.name)
+        .bind(document.title.as_deref())
+        .bind(document.language.as_str())
+        .bind(&document.checksum)
+        .bind(document.bytes)
+        .bind(to_json(&document.notes)?)
+        .bind(millis(document.at))
+        .fetch_one(&mut *tx.transaction)
+        .await?;
+        let (id, version): (i64, i64) = (row.try_get("id")?, row.try_get("version")?);
+        sqlx::query("DELETE FROM chunks WHERE document_id = $1").bind(id).execute(&mut *tx.transaction).await?;
+        for (ordinal, (chunk, embedding)) in document.chunks.iter().enumerate() {
+            sqlx::query(
+                "INSERT INTO chunks (id, document_id, ordinal, chunk_json, encoder, embedding)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(&chunk.id)
+            .bind(id)
+            .bind(ordinal as i64)
+            .bind(to_json(chunk)?)
+            .bind(&document.encoder)
+            .bind(embedding_to_bytes(embedding))
+            .execute(&mut *tx.transaction)
+            .await?;
+        }
+        tx.knowledge_changed().await?;
+        tx.commit().await?;
+        Ok(DocumentRecord {
+            id,
+            name: document.name.clone(),
+            title: document.title.clone(),
+            language: document.language,
+            checksum: document.checksum.clone(),
+            version,
+            bytes: document.bytes,
+            notes: document.notes.clone(),
+            chunks: document.chunks.len() as i64,
+            imported_at: document.at,
+        })
+    }
+
+    /// Takes a document out; `false` when there is none of this name.
+    pub async fn delete_document(&self, name: &str) -> Result<bool> {
+        let mut tx = self.write().await?;
+        sqlx::query("DELETE FROM chunks WHERE document_id IN (SELECT id FROM documents WHERE name = $1)")
+            .bind(name)
+            .execute(&mut *tx.transaction)
+            .await?;
+        let deleted =
+            sqlx::query("DELETE FROM documents WHERE name = $1").bind(name).execute(&mut *tx.transaction).await?;
+        tx.knowledge_changed().await?;
+        tx.commit().await?;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    /// All documents by name.
+    pub async fn documents(&self) -> Result<Vec<DocumentRecord>> {
+        let rows = sqlx::query(
+            "SELECT documents.*, (SELECT COUNT(*) FROM chunks WHERE document_id = documents.id) AS chunk_count
+             FROM documents ORDER BY name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DocumentRecord {
+                    id: row.try_get("id")?,
+                    name: row.try_get("name")?,
+                    title: row.try_get("title")?,
+                    language: parse_language(row.try_get("language")?)?,
+                    checksum: row.try_get("checksum")?,
+                    version: row.try_get("version")?,
+                    bytes: row.try_get("bytes")?,
+                    notes: from_json("note", row.try_get("notes_json")?)?,
+                    chunks: row.try_get("chunk_count")?,
+                    imported_at: timestamp(row, "imported_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// All chunks, document by document in reading order; of one document when `document` is given.
+    pub async fn chunks(&self, document: Option<&str>) -> Result<Vec<StoredChunk>> {
+        let rows = sqlx::query(
+            "SELECT documents.name, chunks.chunk_json, chunks.encoder, chunks.embedding
+             FROM chunks JOIN documents ON documents.id = chunks.document_id
+             WHERE $1 = '' OR documents.name = $1
+             ORDER BY documents.id, chunks.ordinal",
+        )
+        .bind(document.unwrap_or_default())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(StoredChunk {
+                    document: row.try_get("name")?,
+                    chunk: from_json("chunk", row.try_get("chunk_json")?)?,
+                    encoder: row.try_get("encoder")?,
+                    embedding: embedding_from_bytes(row.try_get("embedding")?),
+                })
+            })
+            .collect()
+    }
+}
