@@ -1,0 +1,134 @@
+//! From a passage to a reply: the sentences or cells that answer, quoted literally, with their source; put into the
+//! shopper's language by the model where the document is in another one, and only when the check lets it pass.
+
+mod support;
+
+use std::collections::HashSet;
+
+pub use support::{SupportError, check_translation, numbers};
+
+use crate::{
+    knowledge::{ChunkKind, HEADING_SEPARATOR},
+    language::sentences,
+    message::{Citation, Language},
+    retrieval::{
+        Found, Passage,
+        lexical::{LexicalIndex, terms},
+    },
+};
+
+/// A passage up to this long is said whole; Chinese characters count twice.
+const LENGTH_MAX: usize = 300;
+
+/// What a passage says to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extract {
+    /// The words to say.
+    pub text: String,
+    /// Language of the words.
+    pub language: Language,
+    /// Where they stand.
+    pub citation: Citation,
+}
+
+/// The part of a passage that answers a question.
+pub fn extract(question: &str, found: &Found<'_>, lexical: &LexicalIndex) -> Extract {
+    let passage = found.passage;
+    let (text, quote) = match passage.chunk.kind {
+        ChunkKind::Row => (say_row(question, passage), passage.chunk.text.clone()),
+        ChunkKind::Question => (passage.chunk.text.clone(), passage.chunk.text.clone()),
+        ChunkKind::Text => {
+            let span = answering_span(question, &passage.chunk.text, lexical);
+            (span.replace('\n', " "), span)
+        }
+    };
+    let citation = Citation {
+        document: passage.document.clone(),
+        heading: passage.chunk.heading.clone(),
+        quote,
+        score: found.score,
+    };
+    Extract { text, language: passage.chunk.language, citation }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
+}
+
+/// The sentences of a longer passage that have most of the question's words, with what follows them as long as it fits.
+fn answering_span(question: &str, text: &str, lexical: &LexicalIndex) -> String {
+    if width(text) <= LENGTH_MAX {
+        return text.trim().to_owned();
+    }
+    let asked: HashSet<String> =
+        terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    let parts = sentences(text);
+    let weight = |sentence: &str| -> f32 {
+        let said: HashSet<String> = terms(sentence).into_iter().map(|term| term.text).collect();
+        asked.intersection(&said).map(|term| lexical.idf(term)).sum()
+    };
+    let best = parts
+        .iter()
+        .enumerate()
+        .map(|(place, sentence)| (weight(sentence), std::cmp::Reverse(place)))
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+        .map_or(0, |(_, place)| place.0);
+    let (mut first, mut last) = (best, best);
+    let fits = |first: usize, last: usize| parts[first..=last].iter().map(|part| width(part)).sum::<usize>() <= LENGTH_MAX;
+    while last + 1 < parts.len() && fits(first, last + 1) {
+        last += 1;
+    }
+    while first > 0 && fits(first - 1, last) {
+        first -= 1;
+    }
+    span(text, parts[first], parts[last])
+}
+
+/// The part of `text` from the start of one of its slices to the end of another.
+fn span(text: &str, first: &str, last: &str) -> String {
+    let offset = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
+    text.get(offset(first)..offset(last) + last.len()).unwrap_or(first).trim().to_owned()
+}
+
+/// A table row as words: what it is about, then header and value. Where the question names headers, only their values.
+fn say_row(question: &str, passage: &Passage) -> String {
+    let chinese = passage.chunk.language == Language::Zh;
+    let cells: Vec<(&str, &str)> = passage
+        .chunk
+        .cells
+        .iter()
+        .map(|(header, value)| (header.trim(), value.trim()))
+        .filter(|(_, value)| !matches!(*value, "" | "-" | "–" | "—"))
+        .collect();
+    let Some((&(_, subject), rest)) = cells.split_first() else { return passage.chunk.text.clone() };
+    let asked: HashSet<String> =
+        terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    let overlap = |text: &str| terms(text).iter().any(|term| !term.stop && asked.contains(&term.text));
+    // A value that the question names tells which row this is ("to France"), so it belongs to the subject.
+    let (named, values): (Vec<_>, Vec<_>) = rest.iter().partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric));
+    let wanted: Vec<_> = values.iter().copied().filter(|(header, _)| overlap(header)).collect();
+    let shown = if wanted.is_empty() { &values } else { &wanted };
+    let (comma, colon, semicolon, stop) = if chinese { ("，", "：", "；", "。") } else { (", ", ": ", "; ", ".") };
+    let subject = std::iter::once(subject).chain(named.iter().map(|(_, value)| *value)).collect::<Vec<_>>().join(comma);
+    if shown.is_empty() {
+        return format!("{subject}{stop}");
+    }
+    let facts: Vec<String> = shown
+        .iter()
+        .map(|(header, value)| if header.is_empty() { (*value).to_owned() } else { format!("{header}{colon}{value}") })
+        .collect();
+    let dash = if chinese { "——" } else { " – " };
+    format!("{subject}{dash}{}{stop}", facts.join(semicolon))
+}
+
+/// The place of a passage as a person would name it: its innermost heading, else its document.
+pub fn place(passage: &Passage) -> &str {
+    passage
+        .chunk
+        .heading
+        .rsplit(HEADING_SEPARATOR)
+        .next()
+        .filter(|heading| !heading.is_empty())
+        .or(passage.chunk.question.as_deref())
+        .unwrap_or(&passage.document)
+}

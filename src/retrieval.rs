@@ -1,0 +1,197 @@
+//! Finding the passages that answer a question: vectors and words, fused into one calibrated probability.
+//!
+//! e5 similarities all lie close together, so a cosine alone says little: what counts is how far a passage stands out
+//! from all others of this shop (its z-score), how much of the question its words cover, and both together.
+
+pub mod lexical;
+pub mod vector;
+
+use crate::{
+    knowledge::Chunk,
+    language::detect_language,
+    message::Language,
+    storage::StoredChunk,
+};
+use lexical::LexicalIndex;
+use vector::{VectorError, VectorIndex, dot};
+
+/// Passages that are looked at more closely.
+const CANDIDATES: usize = 24;
+/// Weight of the earlier question's words and vector when a follow-up is looked up.
+const CONTEXT_WEIGHT: f32 = 0.45;
+/// Most passages that the spread of similarities is measured on.
+const SPREAD_SAMPLE: usize = 4096;
+
+/// A passage of the shop's documents.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// File name of its document.
+    pub document: String,
+    /// The chunk.
+    pub chunk: Chunk,
+    embedding: Vec<f32>,
+}
+
+/// A text to look up, with its vector.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// The words.
+    pub text: String,
+    /// Their unit vector.
+    pub embedding: Vec<f32>,
+}
+
+/// A question to look up.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// What was asked.
+    pub lookup: &'a Lookup,
+    /// The earlier question that this one continues.
+    pub context: Option<&'a Lookup>,
+    /// Language of the question.
+    pub language: Language,
+}
+
+/// A passage that was found.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    /// The passage.
+    pub passage: &'a Passage,
+    /// Cosine of question and passage.
+    pub cosine: f32,
+    /// BM25 of the question's words.
+    pub bm25: f32,
+    /// What the probability was made of.
+    pub features: Features,
+    /// Calibrated probability that the passage answers the question, 0 to 1.
+    pub score: f32,
+}
+
+/// What is known of a question and a passage before deciding.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct Features {
+    /// How many standard deviations the cosine lies above the shop's mean for this question.
+    pub z: f32,
+    /// The cosine itself.
+    pub cosine: f32,
+    /// Share of the question's weighted words that the passage has, 0 to 1.
+    pub coverage: f32,
+    /// BM25 over the most it could be, 0 to 1 or a little above.
+    pub bm25: f32,
+    /// Question and passage are in different languages, so that words cannot match.
+    pub cross_language: bool,
+}
+
+/// Everything that can be looked up, ready in memory; made anew when the knowledge changes.
+#[derive(Debug)]
+pub struct KnowledgeIndex {
+    passages: Vec<Passage>,
+    lexical: LexicalIndex,
+    vectors: VectorIndex,
+}
+
+impl KnowledgeIndex {
+    /// Indexes the shop's chunks.
+    pub async fn build(chunks: Vec<StoredChunk>, vectors: VectorIndex) -> Result<Self, VectorError> {
+        let passages: Vec<Passage> = chunks
+            .into_iter()
+            .map(|stored| Passage { document: stored.document, chunk: stored.chunk, embedding: stored.embedding })
+            .collect();
+        let lexical = LexicalIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
+        let vectors = vectors
+            .fill(passages.iter().map(|passage| (passage.chunk.id.as_str(), passage.embedding.as_slice())))
+            .await?;
+        Ok(Self { passages, lexical, vectors })
+    }
+
+    /// All passages, document by document in reading order.
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
+    /// The words of the passages.
+    pub fn lexical(&self) -> &LexicalIndex {
+        &self.lexical
+    }
+
+    /// The passages that most probably answer, best first, at most `limit`.
+    pub async fn search(&self, question: &Question<'_>, limit: usize) -> Result<Vec<Found<'_>>, VectorError> {
+        if self.passages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let vector = blend(question);
+        let mut query = self.lexical.query(&question.lookup.text, 1.0);
+        if let Some(context) = question.context {
+            query = query.and(self.lexical.query(&context.text, CONTEXT_WEIGHT));
+        }
+        let words = self.lexical.scores(&query);
+        let weight_max = query.weight(&self.lexical).max(f32::EPSILON);
+        let (mean, deviation) = self.spread(&vector);
+        let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
+        let mut by_words: Vec<(u32, f32)> = words.iter().map(|(id, score)| (*id, *score)).collect();
+        by_words.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        candidates.extend(by_words.into_iter().take(CANDIDATES).map(|(id, _)| id));
+        candidates.sort_unstable();
+        candidates.dedup();
+        let mut found: Vec<Found<'_>> = candidates
+            .into_iter()
+            .filter_map(|id| Some((id, self.passages.get(id as usize)?)))
+            .map(|(id, passage)| {
+                let cosine = dot(&vector, &passage.embedding);
+                let bm25 = words.get(&id).copied().unwrap_or(0.0);
+                let features = Features {
+                    z: (cosine - mean) / deviation,
+                    cosine,
+                    coverage: self.lexical.coverage(&query, id),
+                    bm25: bm25 / weight_max,
+                    cross_language: passage.chunk.language != question.language,
+                };
+                Found { passage, cosine, bm25, features, score: probability(&features) }
+            })
+            .collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Mean and standard deviation of the question's similarity to this shop's passages.
+    fn spread(&self, vector: &[f32]) -> (f32, f32) {
+        let step = self.passages.len().div_ceil(SPREAD_SAMPLE).max(1);
+        let sample: Vec<f32> =
+            self.passages.iter().step_by(step).map(|passage| dot(vector, &passage.embedding)).collect();
+        let count = sample.len().max(1) as f32;
+        let mean = sample.iter().sum::<f32>() / count;
+        let variance = sample.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
+        (mean, variance.sqrt().max(0.005))
+    }
+}
+
+/// A follow-up stands mostly for itself and a little for the question before it.
+fn blend(question: &Question<'_>) -> Vec<f32> {
+    let Some(context) = question.context else { return question.lookup.embedding.clone() };
+    let mut vector: Vec<f32> = question
+        .lookup
+        .embedding
+        .iter()
+        .zip(&context.embedding)
+        .map(|(now, before)| now + CONTEXT_WEIGHT * before)
+        .collect();
+    let norm = dot(&vector, &vector).sqrt().max(f32::EPSILON);
+    vector.iter_mut().for_each(|value| *value /= norm);
+    vector
+}
+
+/// Logistic regression over the features, one set of weights within a language and one across languages.
+fn probability(features: &Features) -> f32 {
+    let logit = if features.cross_language {
+        -5.0 + 1.7 * features.z + 1.2 * features.coverage
+    } else {
+        -5.4 + 1.0 * features.z + 2.6 * features.coverage + 2.2 * features.bm25
+    };
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Language of a text, or `otherwise` when it has no letters.
+pub fn language_or(text: &str, otherwise: Language) -> Language {
+    detect_language(text).unwrap_or(otherwise)
+}
