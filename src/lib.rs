@@ -20,20 +20,21 @@
 //! 3. A reply is supported by a cited passage or a record, or it is not sent.
 //! 4. Personal data is masked before it reaches a prompt, a log or the index.
 
-pub mod app;
-pub mod catalog;
 pub mod config;
+pub mod message;
+pub mod language;
+pub mod catalog;
 pub mod conversation;
+pub mod live;
 pub mod dispatch;
 pub mod engine;
-pub mod inference;
-pub mod knowledge;
 pub mod privacy;
+pub mod intents;
 pub mod retrieval;
 pub mod prompts;
 pub mod answer;
 pub mod orders;
-pub mod language;
-pub mod live;
-pub mod message;
+pub mod inference;
+pub mod knowledge;
 pub mod storage;
+pub mod app;
