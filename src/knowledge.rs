@@ -9,8 +9,18 @@
 //!                 -> records::{read_products, read_orders, ...} -> Records<T>
 //! ```
 
+mod archive;
+mod builder;
 mod chunks;
+mod docx;
+mod grids;
+mod html;
+mod markdown;
+mod pdf;
 mod records;
+mod styles;
+mod tables;
+mod text;
 
 use crate::message::Language;
 
@@ -132,10 +142,173 @@ pub enum ReadError {
     },
 }
 
+/// Larger files are refused, in bytes.
+pub const FILE_MAX: usize = 50 << 20;
+/// HTML and Markdown are parsed into trees many times their size.
+const MARKUP_MAX: usize = 10 << 20;
+/// Parsers of office formats may nest calls; a thread of our own gives them room whatever the caller has left.
+const STACK: usize = 64 << 20;
+
+/// The format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Markdown,
+    Text,
+    Html,
+    Csv,
+    Xlsx,
+    Docx,
+    Pdf,
+}
+
 /// Reads a document of any supported format; the content decides where it disagrees with the name's extension.
 ///
 /// Never panics: damaged, hostile or oversized files give a `ReadError`.
 pub fn read_document(name: &str, bytes: &[u8]) -> Result<Document, ReadError> {
-    let _ = bytes;
-    Err(ReadError::Unsupported { name: name.to_owned(), detail: "not implemented yet".to_owned() })
+    let document = guarded(name, || {
+        let format = format_of(name, bytes)?;
+        read_as(format, name, bytes)
+    })?;
+    if document.blocks.is_empty() {
+        let hint = "check that you chose the right file".to_owned();
+        return Err(ReadError::NoText { name: name.to_owned(), hint });
+    }
+    Ok(document)
+}
+
+/// Runs a reader on a stack of its own and turns a panic of a parser into an error.
+fn guarded<T: Send>(name: &str, read: impl FnOnce() -> Result<T, ReadError> + Send) -> Result<T, ReadError> {
+    let crashed = || ReadError::Damaged {
+        name: name.to_owned(),
+        format: "a common format",
+        detail: "it could not be understood".to_owned(),
+    };
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().name("document reader".to_owned()).stack_size(STACK);
+        match reader.spawn_scoped(scope, read) {
+            Ok(handle) => handle.join().unwrap_or_else(|_| Err(crashed())),
+            Err(error) => Err(ReadError::TooLarge { name: name.to_owned(), detail: error.to_string() }),
+        }
+    })
+}
+
+fn read_as(format: Format, name: &str, bytes: &[u8]) -> Result<Document, ReadError> {
+    match format {
+        Format::Markdown => markdown::read(name, &text::decode(bytes)),
+        Format::Text => text::read(name, &text::decode(bytes)),
+        Format::Html => html::read(name, &text::decode_html(bytes)),
+        Format::Csv => grids::read_csv(name, &text::decode(bytes)).map(|grid| grids::into_document(vec![grid], &[])),
+        Format::Xlsx => {
+            let mut dropped = Vec::new();
+            let grids = grids::read_xlsx(name, bytes, &mut dropped)?;
+            Ok(grids::into_document(grids, &dropped))
+        }
+        Format::Docx => docx::read(name, bytes),
+        Format::Pdf => pdf::read(name, bytes),
+    }
+}
+
+fn format_of(name: &str, bytes: &[u8]) -> Result<Format, ReadError> {
+    let unsupported = |detail: &str| ReadError::Unsupported { name: name.to_owned(), detail: detail.to_owned() };
+    if bytes.len() > FILE_MAX {
+        return Err(ReadError::TooLarge { name: name.to_owned(), detail: format!("more than {} MB", FILE_MAX >> 20) });
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ReadError::NoText { name: name.to_owned(), hint: "the file is empty".to_owned() });
+    }
+    if let Some(format) = format_of_content(name, bytes)? {
+        return Ok(format);
+    }
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
+    let format = match extension.as_str() {
+        "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
+        "html" | "htm" | "xhtml" => Format::Html,
+        "csv" | "tsv" => Format::Csv,
+        "txt" | "text" | "log" | "" => Format::Text,
+        "xlsx" | "xlsm" => return Err(damaged(name, "XLSX")),
+        "docx" | "docm" => return Err(damaged(name, "DOCX")),
+        "pdf" => return Err(damaged(name, "PDF")),
+        "rtf" => return Err(unsupported("RTF; save it as DOCX")),
+        "xml" | "json" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
+        _ => Format::Text,
+    };
+    if matches!(format, Format::Html | Format::Markdown) && bytes.len() > MARKUP_MAX {
+        return Err(ReadError::TooLarge {
+            name: name.to_owned(),
+            detail: format!("more than {} MB", MARKUP_MAX >> 20),
+        });
+    }
+    Ok(format)
+}
+
+fn damaged(name: &str, format: &'static str) -> ReadError {
+    ReadError::Damaged { name: name.to_owned(), format, detail: "it does not begin like one".to_owned() }
+}
+
+/// The format that the first bytes give away.
+fn format_of_content(name: &str, bytes: &[u8]) -> Result<Option<Format>, ReadError> {
+    let unsupported = |detail: &str| Err(ReadError::Unsupported { name: name.to_owned(), detail: detail.to_owned() });
+    let head = &bytes[..bytes.len().min(1024)];
+    if head.windows(5).any(|window| window == b"%PDF-") {
+        return Ok(Some(Format::Pdf));
+    }
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+        let archive = archive::Archive::open(name, "DOCX or XLSX", bytes)?;
+        let mut format = None;
+        for part in archive.names() {
+            if part.starts_with("word/") {
+                format = Some(Format::Docx);
+            } else if part.starts_with("xl/") {
+                format = Some(Format::Xlsx);
+            }
+        }
+        return match format {
+            Some(format) => Ok(Some(format)),
+            None => unsupported("an archive or another office format"),
+        };
+    }
+    if head.starts_with(&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]) {
+        // Old office files, and new ones behind a password.
+        let encrypted: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        if bytes.windows(encrypted.len()).any(|window| window == encrypted) {
+            return Err(ReadError::Encrypted { name: name.to_owned() });
+        }
+        return unsupported("an old Word, Excel or PowerPoint file; save it as DOCX or XLSX");
+    }
+    if head.starts_with(b"{\\rtf") {
+        return unsupported("RTF; save it as DOCX");
+    }
+    if head.starts_with(&[0x1F, 0x8B]) {
+        return unsupported("a compressed file; unpack it first");
+    }
+    let start = text::decode(head).trim_start().to_lowercase();
+    Ok((start.starts_with("<!doctype html") || start.starts_with("<html")).then_some(Format::Html))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_decides_about_the_format() {
+        assert_eq!(format_of("a.txt", b"%PDF-1.7 ...").unwrap(), Format::Pdf);
+        assert_eq!(format_of("a.txt", b"<!DOCTYPE html><p>x").unwrap(), Format::Html);
+        assert_eq!(format_of("a.csv", b"a,b").unwrap(), Format::Csv);
+        assert_eq!(format_of("README", b"hello").unwrap(), Format::Text);
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let say = |name: &str, bytes: &[u8]| read_document(name, bytes).unwrap_err().to_string();
+        assert_eq!(say("a.txt", b" \n"), "a.txt has no text; the file is empty");
+        assert!(say("a.docx", b"hello").contains("save it again as DOCX"));
+        assert!(say("a.doc", &[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]).contains("save it as DOCX"));
+        assert!(say("a.pdf", b"%PDF-1.4\ngarbage").contains("save it again as PDF"));
+    }
+
+    #[test]
+    fn a_panicking_parser_gives_an_error() {
+        let result: Result<(), ReadError> = guarded("a.pdf", || panic!("parser"));
+        assert!(matches!(result, Err(ReadError::Damaged { .. })));
+    }
 }
