@@ -60,8 +60,7 @@ fn answering_span(question: &str, text: &str, lexical: &LexicalIndex) -> String 
     if width(text) <= LENGTH_MAX {
         return text.trim().to_owned();
     }
-    let asked: HashSet<String> =
-        terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
     let parts = sentences(text);
     let weight = |sentence: &str| -> f32 {
         let said: HashSet<String> = terms(sentence).into_iter().map(|term| term.text).collect();
@@ -74,7 +73,8 @@ fn answering_span(question: &str, text: &str, lexical: &LexicalIndex) -> String 
         .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
         .map_or(0, |(_, place)| place.0);
     let (mut first, mut last) = (best, best);
-    let fits = |first: usize, last: usize| parts[first..=last].iter().map(|part| width(part)).sum::<usize>() <= LENGTH_MAX;
+    let fits =
+        |first: usize, last: usize| parts[first..=last].iter().map(|part| width(part)).sum::<usize>() <= LENGTH_MAX;
     while last + 1 < parts.len() && fits(first, last + 1) {
         last += 1;
     }
@@ -101,11 +101,11 @@ fn say_row(question: &str, passage: &Passage) -> String {
         .filter(|(_, value)| !matches!(*value, "" | "-" | "–" | "—"))
         .collect();
     let Some((&(_, subject), rest)) = cells.split_first() else { return passage.chunk.text.clone() };
-    let asked: HashSet<String> =
-        terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
     let overlap = |text: &str| terms(text).iter().any(|term| !term.stop && asked.contains(&term.text));
     // A value that the question names tells which row this is ("to France"), so it belongs to the subject.
-    let (named, values): (Vec<_>, Vec<_>) = rest.iter().partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric));
+    let (named, values): (Vec<_>, Vec<_>) =
+        rest.iter().partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric));
     let wanted: Vec<_> = values.iter().copied().filter(|(header, _)| overlap(header)).collect();
     let shown = if wanted.is_empty() { &values } else { &wanted };
     let (comma, colon, semicolon, stop) = if chinese { ("，", "：", "；", "。") } else { (", ", ": ", "; ", ".") };

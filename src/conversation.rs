@@ -83,6 +83,9 @@ pub struct Exchange {
     pub reply: String,
     /// The intent's name.
     pub intent: String,
+    /// The bot said that it cannot answer, and offered a person.
+    #[serde(default)]
+    pub declined: bool,
     /// Ids of the passages that were quoted.
     pub chunks: Vec<String>,
     /// Products that were asked about or shown.
@@ -214,6 +217,7 @@ mod tests {
                 question: number.to_string(),
                 reply: String::new(),
                 intent: String::new(),
+                declined: false,
                 chunks: vec![],
                 products: vec![],
             };

@@ -1,12 +1,81 @@
-//! One turn, from a shopper's words to a reply.
+//! One turn, from a shopper's words to a reply. `Engine::handle` tells the story; each way a turn can go is one short
+//! function beside it. Code decides what happens; no model and no document can.
 
-use chrono::Utc;
+mod follow_up;
+mod snapshot;
+mod verification;
+
+use std::{
+    sync::{Arc, RwLock},
+    time::Instant,
+};
+
+use minijinja::context;
+
+pub use snapshot::{Snapshot, SnapshotError};
 
 use crate::{
-    conversation::Conversation,
-    message::{Inbound, LatencyMs, Progress, Reply, Route, Sentiment, Timestamp, Trace},
-    storage::Store,
+    answer::{self, Extract},
+    conversation::{Conversation, Event, Exchange},
+    inference::{Embedder, InferenceError, LanguageModel},
+    intents::{self, Intent, IntentClassifier, IntentScores},
+    language::detect_language,
+    message::{
+        Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp, Trace,
+    },
+    privacy,
+    prompts::{Phrase, Prompts},
+    retrieval::{Found, Lookup, Question},
+    storage::{StorageError, Store},
 };
+
+/// Longest message that is read, in characters.
+const TEXT_MAX: usize = 4_000;
+/// From this probability on, a passage answers.
+const ANSWERS: f32 = 0.5;
+/// From this probability on, a passage answers even though the message sounds like nothing a shop is asked.
+const ANSWERS_OFF_TOPIC: f32 = 0.85;
+/// A second passage this close to the first, in probability, is said as well.
+const SECOND_WITHIN: f32 = 0.06;
+/// From this probability on, a passage is near enough to be named when declining.
+const NEAREST: f32 = 0.2;
+/// Passages that are kept in the trace.
+const TRACED: usize = 5;
+/// An intent with less is not acted upon.
+const SURE: f32 = 0.5;
+
+/// Why no turn could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The encoder.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// The vector index.
+    #[error(transparent)]
+    Vector(#[from] crate::retrieval::vector::VectorError),
+}
+
+/// Where the time comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    /// The machine's.
+    System,
+    /// Always the same, for tests and replays.
+    Fixed(Timestamp),
+}
+
+impl Clock {
+    /// The time.
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::System => chrono::Utc::now(),
+            Self::Fixed(at) => at,
+        }
+    }
+}
 
 /// What the engine made of a message.
 #[derive(Debug, Clone)]
@@ -19,47 +88,409 @@ pub struct Turn {
 
 /// Makes turns.
 pub struct Engine {
-    #[expect(dead_code, reason = "the next step reads orders and products here")]
     store: Store,
+    embedder: Embedder,
+    language_model: Option<LanguageModel>,
+    classifier: IntentClassifier,
+    prompts: Prompts,
+    clock: Clock,
+    // std's lock: held only to clone or replace the Arc, never across an await.
+    snapshot: RwLock<Arc<Snapshot>>,
+}
+
+/// What the ways a turn can go have in common.
+struct Asked<'a> {
+    /// The words, masked and completed.
+    lookup: Lookup,
+    /// The words as sent: only for order numbers and proofs.
+    raw: &'a str,
+    language: Language,
+    scores: IntentScores,
+    intent: Intent,
+    snapshot: Arc<Snapshot>,
+    /// The earlier question, when this one continues it.
+    context: Option<Lookup>,
+}
+
+/// What a way a turn can go gives back; `Engine::handle` makes a `Reply` of it.
+#[derive(Debug, Default)]
+struct Said {
+    text: String,
+    route: Option<Route>,
+    citations: Vec<Citation>,
+    products: Vec<ProductCard>,
+    chunks: Vec<String>,
+    handoff: bool,
+    declined: bool,
+    generated: bool,
+    suggestions: Vec<String>,
+    passages: Vec<PassageTrace>,
+    support: Vec<String>,
+    prompt: Option<String>,
+    /// Products named in a question about records.
+    about: Vec<String>,
+}
+
+impl Said {
+    fn new(route: Route, text: String) -> Self {
+        Self { text, route: Some(route), ..Self::default() }
+    }
 }
 
 impl Engine {
     /// An engine over a shop's store.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub async fn open(
+        store: Store,
+        embedder: Embedder,
+        language_model: Option<LanguageModel>,
+        classifier: IntentClassifier,
+        prompts: Prompts,
+        clock: Clock,
+        qdrant: Option<(String, String)>,
+    ) -> Result<Self, SnapshotError> {
+        let snapshot = Snapshot::load(&store, &embedder, qdrant).await?;
+        let snapshot = RwLock::new(Arc::new(snapshot));
+        Ok(Self { store, embedder, language_model, classifier, prompts, clock, snapshot })
     }
 
     /// The time by the engine's clock.
-    #[expect(clippy::unused_self, reason = "the clock becomes a field")]
     pub fn now(&self) -> Timestamp {
-        Utc::now()
+        self.clock.now()
+    }
+
+    /// What the engine knows of the shop right now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Loads documents and records again when they have changed. Turns meanwhile use what was known before.
+    pub async fn refresh(&self) -> Result<bool, SnapshotError> {
+        let current = self.snapshot();
+        if self.store.knowledge_version().await? == current.version {
+            return Ok(false);
+        }
+        let fresh = Snapshot::load(&self.store, &self.embedder, current.qdrant.clone()).await?;
+        *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(fresh);
+        Ok(true)
     }
 
     /// Makes one turn and changes what the conversation remembers. `progress` is told what may be shown meanwhile.
-    #[expect(clippy::unused_async, reason = "retrieval will be awaited")]
     pub async fn handle(
         &self,
         conversation: &mut Conversation,
         inbound: &Inbound,
         progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> anyhow::Result<Turn> {
+    ) -> Result<Turn, EngineError> {
+        let started = Instant::now();
+        let shopper_text = privacy::mask_secrets(&cleaned(&inbound.text));
+        conversation.customer = inbound.customer.clone().or(conversation.customer.take());
+        conversation.state = conversation.state.after(Event::ShopperWrote);
+        if !conversation.state.bot_answers() {
+            return Ok(Turn { shopper_text, reply: None });
+        }
         progress(Progress::Typing);
-        let reply = Reply {
-            text: format!("You said: {}", inbound.text),
-            language: conversation.language,
-            intent: "other_question".to_owned(),
-            intent_confidence: 0.0,
-            route: Route::Answer,
-            citations: vec![],
-            products: vec![],
-            handoff: false,
-            declined: false,
-            sentiment: Sentiment::Neutral,
-            generated: false,
-            latency_ms: LatencyMs::default(),
-            suggestions: vec![],
-            trace: Trace::default(),
+        let text = cleaned(&inbound.text);
+        conversation.language = detect_language(&text)
+            .or(inbound.language_hint.filter(|_| conversation.memory.exchanges.is_empty()))
+            .unwrap_or(conversation.language);
+        let asked = self.understand(conversation, &text).await?;
+        let mut said = self.decide(conversation, &asked).await?;
+        if privacy::find(&text).iter().any(|found| found.kind.is_secret()) {
+            said.text = format!("{}\n\n{}", said.text, self.say(&asked, Phrase::NoSecrets));
+        }
+        progress(Progress::Words { text: said.text.clone() });
+        let total = started.elapsed().as_millis() as u64;
+        let reply = self.finish(conversation, asked, said, LatencyMs { first: total, total });
+        Ok(Turn { shopper_text, reply: Some(reply) })
+    }
+
+    /// Masks, completes a follow-up, embeds, and finds the intent: rules first, then the trained head.
+    async fn understand<'a>(&self, conversation: &Conversation, text: &'a str) -> Result<Asked<'a>, EngineError> {
+        let language = conversation.language;
+        let masked = with_emoji_names(&privacy::mask(text));
+        let before = follow_up::context(&masked, conversation.memory.last());
+        let texts: Vec<String> = std::iter::once(masked.clone()).chain(before.map(str::to_owned)).collect();
+        let mut embeddings = self.embedder.embed_queries(texts).await?.into_iter();
+        let embedding = embeddings.next().unwrap_or_default();
+        let context =
+            before.zip(embeddings.next()).map(|(text, embedding)| Lookup { text: text.to_owned(), embedding });
+        let mut scores = self.classifier.predict(&masked, &embedding);
+        if let Some((intent, probability)) = intents::rule_intent(&masked, language) {
+            scores.ranked.retain(|(other, _)| *other != intent);
+            scores.ranked.insert(0, (intent, probability));
+        }
+        let intent = scores.top().0;
+        let lookup = Lookup { text: masked, embedding };
+        Ok(Asked { lookup, raw: text, language, scores, intent, snapshot: self.snapshot(), context })
+    }
+
+    /// Which way the turn goes.
+    async fn decide(&self, conversation: &mut Conversation, asked: &Asked<'_>) -> Result<Said, EngineError> {
+        let (intent, probability) = asked.scores.top();
+        if asked.raw.chars().count() > TEXT_MAX {
+            return Ok(Said::new(Route::Decline, self.say(asked, Phrase::TooLong)));
+        }
+        if let Some(said) = self.command(asked) {
+            return Ok(said);
+        }
+        if intent == Intent::Human {
+            return Ok(self.hand_over(asked, Phrase::Handoff));
+        }
+        if intent == Intent::PromptAttack && probability >= SURE {
+            return Ok(Said { declined: true, ..self.plain(asked, Route::Decline, Phrase::DeclineAttack) });
+        }
+        if let Some(said) = self.verify(conversation, asked).await? {
+            return Ok(said);
+        }
+        match intent {
+            Intent::OrderStatus => self.order_status(conversation, asked, &[]).await,
+            Intent::Greeting if probability >= SURE => Ok(self.greet(asked)),
+            Intent::Thanks if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Thanks)),
+            Intent::Goodbye if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Goodbye)),
+            Intent::Chitchat if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Chitchat)),
+            Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
+            Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
+            Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
+            _ => self.answer(conversation, asked).await,
+        }
+    }
+
+    /// Answers from documents and records, or declines.
+    async fn answer(&self, conversation: &mut Conversation, asked: &Asked<'_>) -> Result<Said, EngineError> {
+        let snapshot = Arc::clone(&asked.snapshot);
+        let question = Question { lookup: &asked.lookup, context: asked.context.as_ref(), language: asked.language };
+        let found = snapshot.knowledge.search(&question, TRACED).await?;
+        let passages: Vec<PassageTrace> = found.iter().map(traced).collect();
+        let best = found.first().map_or(0.0, |found| found.score);
+        let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
+            && asked.scores.top().1 >= SURE;
+        let threshold = if off_topic { ANSWERS_OFF_TOPIC } else { ANSWERS };
+        let said = if best >= threshold {
+            self.quote(asked, &found).await
+        } else {
+            self.decline(asked, found.first().filter(|found| found.score >= NEAREST && !off_topic))
         };
-        Ok(Turn { shopper_text: inbound.text.clone(), reply: Some(reply).filter(|_| conversation.state.bot_answers()) })
+        let _ = conversation;
+        Ok(Said { passages, ..said })
+    }
+
+    /// Says what the best passages say.
+    async fn quote(&self, asked: &Asked<'_>, found: &[Found<'_>]) -> Said {
+        let lexical = asked.snapshot.knowledge.lexical();
+        let question = match &asked.context {
+            Some(context) => format!("{} {}", context.text, asked.lookup.text),
+            None => asked.lookup.text.clone(),
+        };
+        let best = found[0].score;
+        let chosen: Vec<&Found<'_>> = found
+            .iter()
+            .take(2)
+            .enumerate()
+            .filter(|(place, found)| *place == 0 || (found.score >= ANSWERS && best - found.score <= SECOND_WITHIN))
+            .map(|(_, found)| found)
+            .collect();
+        let mut said = Said { route: Some(Route::Answer), ..Said::default() };
+        let mut parts: Vec<String> = Vec::new();
+        for found in chosen {
+            let extract = answer::extract(&question, found, lexical);
+            said.chunks.push(found.passage.chunk.id.clone());
+            let text = self.in_language(asked, &extract, &mut said).await;
+            if !parts.contains(&text) {
+                parts.push(text);
+                said.citations.push(extract.citation);
+            }
+        }
+        said.text = parts.join("\n\n");
+        said
+    }
+
+    /// The words of an extract in the shopper's language: translated and checked, or quoted with a word of explanation.
+    async fn in_language(&self, asked: &Asked<'_>, extract: &Extract, said: &mut Said) -> String {
+        if extract.language == asked.language {
+            return extract.text.clone();
+        }
+        if let Some(model) = &self.language_model {
+            let request = self.prompts.translation(&extract.text, extract.language, asked.language);
+            said.prompt = Some(self.prompts.translate.label());
+            let translated = match model.generate(request) {
+                Ok(generation) => generation.text().await,
+                Err(error) => Err(error),
+            };
+            match translated {
+                Ok(text) => {
+                    let text = text.trim().to_owned();
+                    match answer::check_translation(&extract.text, &text, asked.language) {
+                        Ok(()) => {
+                            said.generated = true;
+                            said.support.push(format!("kept: {text}"));
+                            return text;
+                        }
+                        Err(error) => said.support.push(format!("refused ({error}): {text}")),
+                    }
+                }
+                Err(error) => said.support.push(format!("no translation: {error}")),
+            }
+        }
+        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => extract.text })
+    }
+
+    fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found<'_>>) -> Said {
+        let phrase = match asked.intent {
+            Intent::OffTopic if asked.scores.top().1 >= SURE => Phrase::DeclineOffTopic,
+            Intent::PromptAttack if asked.scores.top().1 >= SURE => Phrase::DeclineAttack,
+            Intent::DiscountRequest => Phrase::DeclineDiscount,
+            Intent::CancelOrder | Intent::ChangeOrder => Phrase::DeclineAction,
+            _ => Phrase::Decline,
+        };
+        let nearest = nearest
+            .filter(|found| found.passage.chunk.language == asked.language)
+            .map(|found| answer::place(found.passage));
+        let text = self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest });
+        let suggestions = vec![self.say(asked, Phrase::SuggestHuman)];
+        Said { declined: true, suggestions, ..Said::new(Route::Decline, text) }
+    }
+
+    /// `/start`, `/help`, `/human` and messages without words.
+    fn command(&self, asked: &Asked<'_>) -> Option<Said> {
+        let text = asked.raw.trim();
+        let command = text.split_whitespace().next().unwrap_or_default();
+        match command {
+            "/start" | "/help" => Some(self.greet(asked)),
+            "/human" => Some(self.hand_over(asked, Phrase::Handoff)),
+            _ if !text.chars().any(char::is_alphanumeric) && with_emoji_names(text).trim() == text => {
+                Some(self.plain(asked, Route::Smalltalk, Phrase::AskWords))
+            }
+            _ => None,
+        }
+    }
+
+    fn greet(&self, asked: &Asked<'_>) -> Said {
+        let profile = &asked.snapshot.profile;
+        let own = profile.greeting.get(asked.language);
+        let text = if own.is_empty() { self.say(asked, Phrase::Greeting) } else { own.clone() };
+        let suggestions = profile.suggested_questions.get(asked.language).iter().take(3).cloned().collect();
+        Said { suggestions, ..Said::new(Route::Smalltalk, text) }
+    }
+
+    /// "Yes please" after the bot offered a person means that person.
+    fn agree(&self, conversation: &Conversation, asked: &Asked<'_>) -> Said {
+        let offered = conversation.memory.last().is_some_and(|exchange| exchange.declined);
+        if offered {
+            self.hand_over(asked, Phrase::Handoff)
+        } else {
+            self.plain(asked, Route::Smalltalk, Phrase::Affirm)
+        }
+    }
+
+    fn hand_over(&self, asked: &Asked<'_>, phrase: Phrase) -> Said {
+        Said { handoff: true, ..self.plain(asked, Route::Handoff, phrase) }
+    }
+
+    fn plain(&self, asked: &Asked<'_>, route: Route, phrase: Phrase) -> Said {
+        Said::new(route, self.say(asked, phrase))
+    }
+
+    fn say(&self, asked: &Asked<'_>, phrase: Phrase) -> String {
+        self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest => "" })
+    }
+
+    fn shop(&self, asked: &Asked<'_>) -> String {
+        let name = &asked.snapshot.profile.name;
+        if name.is_empty() { self.prompts.say(asked.language, Phrase::OurShop, context! {}) } else { name.clone() }
+    }
+
+    /// Makes the reply and remembers the exchange.
+    fn finish(&self, conversation: &mut Conversation, asked: Asked<'_>, said: Said, latency_ms: LatencyMs) -> Reply {
+        let route = said.route.unwrap_or(Route::Decline);
+        let question = match &asked.context {
+            Some(context) => format!("{} {}", context.text, asked.lookup.text),
+            None => asked.lookup.text.clone(),
+        };
+        let mut products = said.about;
+        products.extend(said.products.iter().map(|card| card.sku.clone()));
+        if route != Route::Smalltalk {
+            conversation.memory.remember(Exchange {
+                question: asked.lookup.text.clone(),
+                reply: privacy::mask(&said.text),
+                intent: asked.intent.as_str().to_owned(),
+                declined: said.declined,
+                chunks: said.chunks,
+                products,
+            });
+        }
+        let intents = asked.scores.ranked.iter().take(3).map(|(intent, p)| (intent.as_str().to_owned(), *p)).collect();
+        Reply {
+            text: said.text,
+            language: asked.language,
+            intent: asked.intent.as_str().to_owned(),
+            intent_confidence: asked.scores.top().1,
+            route,
+            citations: said.citations,
+            products: said.products,
+            handoff: said.handoff,
+            declined: said.declined,
+            sentiment: intents::sentiment(&asked.lookup.text),
+            generated: said.generated,
+            latency_ms,
+            suggestions: said.suggestions,
+            trace: Trace {
+                query: question,
+                intents,
+                passages: said.passages,
+                support: said.support,
+                encoder: self.embedder.name().to_owned(),
+                model: self
+                    .language_model
+                    .as_ref()
+                    .filter(|_| said.prompt.is_some())
+                    .map(|model| model.name().to_owned()),
+                prompt: said.prompt,
+            },
+        }
+    }
+}
+
+/// Without control characters; what is invisible decides nothing.
+fn cleaned(text: &str) -> String {
+    let kept = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    kept.filter(
+        |c| !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}'),
+    )
+    .collect::<String>()
+    .trim()
+    .to_owned()
+}
+
+/// Emoji as their names, so that "📦?" can be looked up.
+fn with_emoji_names(text: &str) -> String {
+    use unicode_segmentation::UnicodeSegmentation;
+    text.graphemes(true)
+        .map(|grapheme| match emojis::get(grapheme) {
+            Some(emoji) if !grapheme.is_ascii() => format!(" {} ", emoji.name().trim_start_matches("flag: ")),
+            _ => grapheme.to_owned(),
+        })
+        .collect()
+}
+
+fn traced(found: &Found<'_>) -> PassageTrace {
+    PassageTrace {
+        document: found.passage.document.clone(),
+        heading: found.passage.chunk.heading.clone(),
+        text: found.passage.chunk.text.clone(),
+        cosine: found.cosine,
+        bm25: found.bm25,
+        score: found.score,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invisible_characters_go_and_emoji_speak() {
+        assert_eq!(cleaned(" a\u{202E}b\u{7}\n c "), "ab\n c");
+        assert_eq!(with_emoji_names("📦?"), " package ?");
+        assert_eq!(with_emoji_names("3#"), "3#");
     }
 }

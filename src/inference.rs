@@ -2,10 +2,19 @@
 //! `LanguageModel` that continues a chat. One thread owns each local model and takes work from a bounded queue;
 //! a full queue is `InferenceError::Overloaded`, and work whose asker has gone is dropped.
 
+pub mod e5_wheel;
+pub mod encoder;
+mod chat;
+mod embedder;
+mod hashed;
+
 use serde::{Deserialize, Serialize};
 
+pub use chat::{Generation, LanguageModel};
+pub use embedder::Embedder;
+
 /// Why a model gave no result.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum InferenceError {
     /// The queue is full: answer without the model, or later.
     #[error("the model is busy")]

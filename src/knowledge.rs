@@ -15,6 +15,7 @@ mod chunks;
 mod docx;
 mod grids;
 mod html;
+pub mod import;
 mod markdown;
 mod pdf;
 mod records;

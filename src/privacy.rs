@@ -54,7 +54,9 @@ static CARD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9](?:[ -]?[0-9]){12
 static IBAN: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"));
 static PHONE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\+[0-9](?:[ ().-]{0,2}[0-9]){7,14}|\(?\b0[0-9](?:[ ()/.-]{0,2}[0-9]){7,11}|1[3-9][0-9](?:[ -]?[0-9]{4}){2}")
+    pattern(
+        r"\+[0-9](?:[ ().-]{0,2}[0-9]){7,14}|\(?\b0[0-9](?:[ ()/.-]{0,2}[0-9]){7,11}|1[3-9][0-9](?:[ -]?[0-9]{4}){2}",
+    )
 });
 static IDENTITY: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -98,7 +100,8 @@ pub fn find(text: &str) -> Vec<Finding> {
 /// Digits or letters around a number make it part of something else, such as an order or tracking number.
 fn stands_alone(text: &str, range: Range<usize>) -> bool {
     let joined = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !text[..range.start].chars().next_back().is_some_and(joined) && !text[range.end..].chars().next().is_some_and(joined)
+    !text[..range.start].chars().next_back().is_some_and(joined)
+        && !text[range.end..].chars().next().is_some_and(joined)
 }
 
 /// The check digit rule of payment cards (ISO/IEC 7812, Luhn).
@@ -158,7 +161,9 @@ mod tests {
 
     #[test]
     fn numbers_of_the_shop_stay() {
-        for text in ["BR-51040", "order 10482", "tracking KP7305518842", "€1,200.00", "2026-11-24 10:00", "1234 5678 9012 3456"] {
+        for text in
+            ["BR-51040", "order 10482", "tracking KP7305518842", "€1,200.00", "2026-11-24 10:00", "1234 5678 9012 3456"]
+        {
             assert_eq!(mask(text), text);
         }
     }

@@ -137,8 +137,8 @@ impl Prompts {
     pub fn load(dir: Option<&Path>) -> Result<Self, PromptError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let translate =
-            toml::from_str(&own_or(dir, "translate.toml", TRANSLATE)?).map_err(|error| invalid("translate.toml", error))?;
+        let translate = toml::from_str(&own_or(dir, "translate.toml", TRANSLATE)?)
+            .map_err(|error| invalid("translate.toml", error))?;
         let mut prompts = Self { phrases: BTreeMap::new(), translate, environment };
         prompts.add_replies("replies.toml", REPLIES)?;
         let own = own_or(dir, "replies.toml", "")?;
@@ -157,7 +157,8 @@ impl Prompts {
 
     /// Renders everything once with sample values.
     fn check(&self) -> Result<(), PromptError> {
-        let sample = minijinja::context! { shop => "Shop", nearest => "Delivery", order => "A-1", left => 2, text => "…" };
+        let sample =
+            minijinja::context! { shop => "Shop", nearest => "Delivery", order => "A-1", left => 2, text => "…" };
         for language in Language::ALL {
             for phrase in Phrase::ALL {
                 let text = self
@@ -199,10 +200,7 @@ impl Prompts {
             content: self.environment.render_str(template, &values).unwrap_or_default(),
         };
         GenerateRequest {
-            messages: vec![
-                message(Role::System, &self.translate.system),
-                message(Role::User, &self.translate.user),
-            ],
+            messages: vec![message(Role::System, &self.translate.system), message(Role::User, &self.translate.user)],
             tokens_max: self.translate.tokens_max,
             temperature: 0.0,
             stop: vec!["\n\n".to_owned()],

@@ -6,12 +6,7 @@
 pub mod lexical;
 pub mod vector;
 
-use crate::{
-    knowledge::Chunk,
-    language::detect_language,
-    message::Language,
-    storage::StoredChunk,
-};
+use crate::{knowledge::Chunk, language::detect_language, message::Language, storage::StoredChunk};
 use lexical::LexicalIndex;
 use vector::{VectorError, VectorIndex, dot};
 

@@ -137,6 +137,14 @@ impl Store {
         tx.commit().await
     }
 
+    /// Keeps the shop's profile (JSON), which is part of what is known of the shop.
+    pub async fn set_shop_profile(&self, json: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        tx.set_setting("shop_profile", json).await?;
+        tx.knowledge_changed().await?;
+        tx.commit().await
+    }
+
     /// A number that grows with every change of documents or records, so that whoever keeps a copy knows when to reload.
     pub async fn knowledge_version(&self) -> Result<i64> {
         Ok(self.setting(KNOWLEDGE_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or(0))

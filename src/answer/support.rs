@@ -67,8 +67,10 @@ fn plain(number: &str) -> String {
     if whole.is_empty() || whole.starts_with('.') { format!("0{whole}") } else { whole.to_owned() }
 }
 
-const NEGATION_EN: &[&str] =
-    &["not", "no", "never", "cannot", "can't", "don't", "doesn't", "isn't", "aren't", "without", "nothing", "none", "only", "except", "excluded", "neither", "nor", "won't", "unable", "free", "unless"];
+const NEGATION_EN: &[&str] = &[
+    "not", "no", "never", "cannot", "can't", "don't", "doesn't", "isn't", "aren't", "without", "nothing", "none",
+    "only", "except", "excluded", "neither", "nor", "won't", "unable", "free", "unless",
+];
 const NEGATION_ZH: &[&str] = &["不", "没", "无", "未", "勿", "非", "免", "仅", "只", "除", "禁", "别", "否"];
 
 fn negates(text: &str) -> bool {

@@ -16,11 +16,12 @@ const STOP_WORDS: &[&str] = &[
     "to", "from", "in", "on", "up", "out", "over", "under", "again", "is", "am", "are", "was", "were", "be", "been",
     "being", "do", "does", "did", "doing", "have", "has", "had", "having", "can", "could", "will", "would", "shall",
     "should", "may", "might", "must", "i", "me", "my", "mine", "we", "us", "our", "ours", "you", "your", "yours", "he",
-    "him", "his", "she", "her", "it", "its", "they", "them", "their", "this", "that", "these", "those", "what", "which",
-    "who", "whom", "when", "where", "why", "how", "there", "here", "just", "also", "too", "very", "please", "pls",
-    "thanks", "thank", "hi", "hello", "hey", "dear", "ok", "okay", "s", "t", "d", "ll", "m", "re", "ve", "don", "get",
-    "got", "want", "like", "need", "tell", "know", "let", "one", "some", "any", "all", "much", "many", "than", "because",
-    "am", "im", "id", "ive", "now", "still", "even", "ever", "really", "actually", "anyway", "sorry", "well",
+    "him", "his", "she", "her", "it", "its", "they", "them", "their", "this", "that", "these", "those", "what",
+    "which", "who", "whom", "when", "where", "why", "how", "there", "here", "just", "also", "too", "very", "please",
+    "pls", "thanks", "thank", "hi", "hello", "hey", "dear", "ok", "okay", "s", "t", "d", "ll", "m", "re", "ve", "don",
+    "get", "got", "want", "like", "need", "tell", "know", "let", "one", "some", "any", "all", "much", "many", "than",
+    "because", "am", "im", "id", "ive", "now", "still", "even", "ever", "really", "actually", "anyway", "sorry",
+    "well",
 ];
 
 /// Chinese words of the same kind.
@@ -74,7 +75,8 @@ fn latin_term(stemmer: &Stemmer, word: &str, found: &mut Vec<Term>) {
         return;
     }
     let stop = STOP_WORDS.contains(&plain.as_str());
-    let text = if stop || plain.chars().any(|c| c.is_ascii_digit()) { plain } else { stemmer.stem(&plain).into_owned() };
+    let text =
+        if stop || plain.chars().any(|c| c.is_ascii_digit()) { plain } else { stemmer.stem(&plain).into_owned() };
     found.push(Term { text, stop });
 }
 
@@ -271,7 +273,8 @@ mod tests {
 
     #[test]
     fn words_are_found_by_stem_and_through_typing_errors() {
-        let texts = ["Boots can be returned within 30 days", "The warranty on laptops is 24 months", "Shipping is free"];
+        let texts =
+            ["Boots can be returned within 30 days", "The warranty on laptops is 24 months", "Shipping is free"];
         let index = LexicalIndex::build(texts.into_iter());
         assert_eq!(best(&index, "returning a boot"), Some(0));
         assert_eq!(best(&index, "hwo long is warrnty on latpos"), Some(1));

@@ -140,8 +140,7 @@ async fn present_points(
     let mut present = std::collections::HashMap::new();
     let mut offset = None;
     loop {
-        let mut scroll =
-            ScrollPointsBuilder::new(collection).limit(1000).with_payload(true).filter(Filter::default());
+        let mut scroll = ScrollPointsBuilder::new(collection).limit(1000).with_payload(true).filter(Filter::default());
         if let Some(offset) = offset.take() {
             scroll = scroll.offset::<qdrant_client::qdrant::PointId>(offset);
         }

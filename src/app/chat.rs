@@ -1,0 +1,1 @@
+//! `shoptalk chat`: stub until the terminal channel is written.

@@ -1,0 +1,84 @@
+//! What the engine knows of the shop, in memory, as of one version of the knowledge.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    catalog::Product,
+    config::ShopProfile,
+    inference::{Embedder, InferenceError},
+    knowledge::import::SHOP_PROFILE,
+    orders::OrderNumbers,
+    retrieval::{
+        KnowledgeIndex,
+        vector::{VectorError, VectorIndex},
+    },
+    storage::{StorageError, Store, StoredChunk, StoredProduct},
+};
+
+/// Why the shop could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The encoder.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// The vector index.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
+}
+
+/// A shop as of one version.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which version.
+    pub version: i64,
+    /// Who the shop is.
+    pub profile: ShopProfile,
+    /// Its documents.
+    pub knowledge: KnowledgeIndex,
+    /// Its products by SKU.
+    pub products: Vec<Product>,
+    /// Product titles by SKU.
+    pub titles: BTreeMap<String, String>,
+    /// Its order numbers.
+    pub order_numbers: OrderNumbers,
+    /// Address and collection of the Qdrant server, when one is used.
+    pub qdrant: Option<(String, String)>,
+}
+
+impl Snapshot {
+    /// Loads the shop. Embeddings made by another encoder are made anew, in memory.
+    pub async fn load(
+        store: &Store,
+        embedder: &Embedder,
+        qdrant: Option<(String, String)>,
+    ) -> Result<Self, SnapshotError> {
+        // The version is read first: a change while loading is then seen as newer and loaded again.
+        let version = store.knowledge_version().await?;
+        let profile = store.setting(SHOP_PROFILE).await?;
+        let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let chunks = with_encoder(store.chunks(None).await?, embedder).await?;
+        let vectors = match &qdrant {
+            Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
+            None => VectorIndex::embedded(),
+        };
+        let knowledge = KnowledgeIndex::build(chunks, vectors).await?;
+        let products: Vec<StoredProduct> = store.products().await?;
+        let titles = products.iter().map(|stored| (stored.product.sku.clone(), stored.product.title.clone())).collect();
+        let products = products.into_iter().map(|stored| stored.product).collect();
+        let order_numbers = OrderNumbers::new(store.order_ids().await?);
+        Ok(Self { version, profile, knowledge, products, titles, order_numbers, qdrant })
+    }
+}
+
+async fn with_encoder(mut chunks: Vec<StoredChunk>, embedder: &Embedder) -> Result<Vec<StoredChunk>, InferenceError> {
+    let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != embedder.name()).collect();
+    let texts = other.iter().map(|at| chunks[*at].chunk.search_text.clone()).collect();
+    for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
+        chunks[at].embedding = embedding;
+        chunks[at].encoder = embedder.name().to_owned();
+    }
+    Ok(chunks)
+}
