@@ -83,7 +83,7 @@ fn check_size(name: &str, rows: usize, cells: usize) -> Result<(), ReadError> {
 }
 
 /// The delimiter that cuts the first lines into the same number of columns, and into the most of them.
-fn delimiter(text: &str) -> u8 {
+pub fn delimiter(text: &str) -> u8 {
     let end = text.char_indices().nth(64 * 1024).map_or(text.len(), |(position, _)| position);
     let sample = &text[..end];
     let score = |delimiter: u8| {
@@ -108,8 +108,20 @@ fn delimiter(text: &str) -> u8 {
     best.0
 }
 
-/// Reads the visible sheets of a workbook; what is left out is added to `dropped`.
+/// Reads the visible sheets of a workbook as a person sees them; what is left out is added to `dropped`.
 pub fn read_xlsx(name: &str, bytes: &[u8], dropped: &mut Vec<String>) -> Result<Vec<Grid>, ReadError> {
+    read_workbook(name, bytes, dropped, shown)
+}
+
+/// Reads the visible sheets of a workbook with numbers as they are stored, so that no price is rounded.
+pub fn read_xlsx_values(name: &str, bytes: &[u8], dropped: &mut Vec<String>) -> Result<Vec<Grid>, ReadError> {
+    read_workbook(name, bytes, dropped, stored)
+}
+
+/// Turns a value and its number format into text.
+type Show = fn(&DataRef<'_>, &str) -> String;
+
+fn read_workbook(name: &str, bytes: &[u8], dropped: &mut Vec<String>, show: Show) -> Result<Vec<Grid>, ReadError> {
     Archive::open(name, "XLSX", bytes)?.check_contents()?;
     let refuse = |error: XlsxError| match error {
         XlsxError::Password => ReadError::Encrypted { name: name.to_owned() },
@@ -124,7 +136,7 @@ pub fn read_xlsx(name: &str, bytes: &[u8], dropped: &mut Vec<String>) -> Result<
             dropped.push(format!("the hidden sheet {:?}", sheet.name));
             continue;
         }
-        let mut grid = match read_sheet(name, &mut workbook, &sheet.name, &mut cells) {
+        let mut grid = match read_sheet(name, &mut workbook, &sheet.name, &mut cells, show) {
             Ok(grid) => grid,
             Err(SheetError::Refused(error)) => return Err(error),
             Err(SheetError::Xlsx(XlsxError::NotAWorksheet(_) | XlsxError::WorksheetNotFound(_))) => continue,
@@ -156,6 +168,7 @@ fn read_sheet(
     workbook: &mut Xlsx<Cursor<&[u8]>>,
     sheet: &str,
     cells: &mut usize,
+    show: Show,
 ) -> Result<Grid, SheetError> {
     let mut reader = workbook.worksheet_cells_reader(sheet)?;
     let mut rows: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
@@ -165,7 +178,7 @@ fn read_sheet(
         let style = reader.styles().get(style);
         let format =
             style.and_then(|style| style.number_format.as_ref()).map_or("General", |format| &format.format_code);
-        let text = squeeze(&shown(cell.get_value(), format));
+        let text = squeeze(&show(cell.get_value(), format));
         if text.is_empty() || column >= COLUMNS_MAX {
             continue;
         }
@@ -218,6 +231,18 @@ fn shown(value: &DataRef<'_>, format: &str) -> String {
         DataRef::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
         DataRef::DateTime(value) => format_date(*value),
         DataRef::Error(_) | DataRef::Empty => String::new(),
+    }
+}
+
+/// A cell's value as it is stored; a currency sign in its format is kept.
+fn stored(value: &DataRef<'_>, format: &str) -> String {
+    match value {
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) => {
+            let sign = format_number(*number, format).chars().find(|c| "€$£¥￥₹₩".contains(*c));
+            format!("{}{}", sign.map(String::from).unwrap_or_default(), general(*number))
+        }
+        other => shown(other, format),
     }
 }
 

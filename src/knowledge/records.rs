@@ -1,8 +1,18 @@
 //! Tables of records: products, orders, reviews and events from CSV, XLSX and JSON.
+//!
+//! A file is taken as a whole or not at all: a missing column or a bad value refuses it, and the merchant reads which
+//! line to correct.
+
+mod customers;
+mod products;
+mod shopify;
+mod source;
+mod values;
 
 use crate::catalog::{Order, Product, Review, ShopEvent};
 
-use super::ReadError;
+use super::{ReadError, guarded};
+use source::Source;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +44,12 @@ pub struct Records<T> {
     pub notes: Vec<String>,
 }
 
+impl<T> Default for Records<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), reviews: Vec::new(), skipped: Vec::new(), notes: Vec::new() }
+    }
+}
+
 /// A line that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -43,32 +59,110 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Finds out what a file holds, from its columns.
+/// Finds out what a file holds, from its columns: CSV, XLSX and JSON can hold records, everything else is a document.
 pub fn detect_kind(name: &str, bytes: &[u8]) -> FileKind {
-    let _ = (name, bytes);
-    FileKind::Document
+    if !source::may_hold_records(name) {
+        return FileKind::Document;
+    }
+    let kind = guarded(name, || {
+        let sources = source::read_all(name, bytes)?;
+        let mut kinds = sources.iter().map(kind_of);
+        let first = kinds.next().unwrap_or(FileKind::Document);
+        // A workbook whose sheets hold different things is a document.
+        Ok(if kinds.all(|other| other == first) { first } else { FileKind::Document })
+    });
+    kind.unwrap_or(FileKind::Document)
+}
+
+fn kind_of(source: &Source) -> FileKind {
+    let has = |names: &[&str]| source.column(names).is_some();
+    if shopify::is_shopify(source) {
+        FileKind::Products
+    } else if super::tables::QuestionColumns::find(source.shown_columns()).is_some() {
+        FileKind::QuestionsAnswers
+    } else if has(values::EVENT) && has(values::SKU) && has(values::CUSTOMER) {
+        FileKind::Events
+    } else if has(values::ORDER_ID) && (has(values::STATUS) || has(values::ITEMS)) {
+        FileKind::Orders
+    } else if has(values::SKU)
+        && has(values::TITLE)
+        && has(values::PRICE)
+        && [values::STOCK, values::CURRENCY, values::CATEGORY, values::DESCRIPTION].into_iter().any(has)
+    {
+        FileKind::Products
+    } else if has(values::SKU) && has(values::RATING) && has(values::REVIEW_TEXT) {
+        FileKind::Reviews
+    } else {
+        FileKind::Document
+    }
 }
 
 /// Reads a catalogue; prices without any currency are in `default_currency` (ISO 4217).
 pub fn read_products(name: &str, bytes: &[u8], default_currency: &str) -> Result<Records<Product>, ReadError> {
-    let _ = (bytes, default_currency);
-    Err(ReadError::Unsupported { name: name.to_owned(), detail: "not implemented yet".to_owned() })
+    guarded(name, || {
+        let source = source::read(name, bytes)?;
+        if shopify::is_shopify(&source) {
+            shopify::read(name, &source, default_currency)
+        } else {
+            products::read(name, &source, default_currency)
+        }
+    })
 }
 
 /// Reads orders; totals without any currency are in `default_currency` (ISO 4217).
 pub fn read_orders(name: &str, bytes: &[u8], default_currency: &str) -> Result<Records<Order>, ReadError> {
-    let _ = (bytes, default_currency);
-    Err(ReadError::Unsupported { name: name.to_owned(), detail: "not implemented yet".to_owned() })
+    guarded(name, || customers::read_orders(name, &source::read(name, bytes)?, default_currency))
 }
 
 /// Reads reviews.
 pub fn read_reviews(name: &str, bytes: &[u8]) -> Result<Records<Review>, ReadError> {
-    let _ = bytes;
-    Err(ReadError::Unsupported { name: name.to_owned(), detail: "not implemented yet".to_owned() })
+    guarded(name, || customers::read_reviews(name, &source::read(name, bytes)?))
 }
 
 /// Reads events; times without a zone are in UTC.
 pub fn read_events(name: &str, bytes: &[u8]) -> Result<Records<ShopEvent>, ReadError> {
-    let _ = bytes;
-    Err(ReadError::Unsupported { name: name.to_owned(), detail: "not implemented yet".to_owned() })
+    guarded(name, || customers::read_events(name, &source::read(name, bytes)?))
+}
+
+/// Keeps the last record of each key, in file order.
+fn last_wins<T>(records: Vec<T>, key: impl Fn(&T) -> String, what: &str, notes: &mut Vec<String>) -> Vec<T> {
+    let mut kept: Vec<Option<T>> = Vec::with_capacity(records.len());
+    let mut positions = std::collections::HashMap::new();
+    let mut repeated = Vec::new();
+    for record in records {
+        let key = key(&record);
+        if let Some(earlier) = positions.insert(key.clone(), kept.len()) {
+            kept[earlier] = None;
+            repeated.push(key);
+        }
+        kept.push(Some(record));
+    }
+    if !repeated.is_empty() {
+        let some = repeated.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        notes.push(format!("{} {what} stand more than once ({some}); the last line of each counts", repeated.len()));
+    }
+    kept.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_is_found_from_the_columns() {
+        for (name, text, kind) in [
+            ("a.csv", "Price,SKU,Title,Stock\n", FileKind::Products),
+            ("a.csv", "customer_id;sku;event;timestamp\n", FileKind::Events),
+            ("a.csv", "order_id,customer_id,status\n", FileKind::Orders),
+            ("a.csv", "sku,rating,text\n", FileKind::Reviews),
+            ("a.csv", "问题,答案\n", FileKind::QuestionsAnswers),
+            ("a.csv", "Product,Price\nScreen,5\n", FileKind::Document),
+            ("a.txt", "sku,rating,text\n", FileKind::Document),
+            ("a.json", r#"{"products":[{"id":1,"title":"x","price":2,"stock":1}]}"#, FileKind::Products),
+            ("a.jsonl", "{\"sku\":\"a\",\"rating\":5,\"text\":\"x\"}\n", FileKind::Reviews),
+            ("a.json", "[1,2", FileKind::Document),
+        ] {
+            assert_eq!(detect_kind(name, text.as_bytes()), kind, "{text}");
+        }
+    }
 }

@@ -1,0 +1,563 @@
+//! From lines to a document: reading order, headings by size and weight, wrapped lines joined to paragraphs, tables
+//! found by the places of their cells, page headers and footers left out.
+
+use std::collections::HashMap;
+
+use crate::{
+    knowledge::{
+        Document,
+        builder::{Builder, INNER_HEADING, is_bold_heading},
+        tables::{Cell, Table},
+        text::{join_wrapped, list_item},
+    },
+    language::is_han,
+};
+
+use super::{
+    content::Page,
+    lines::{Fragment, Line, lines},
+    rules::{RuledTable, take_tables},
+};
+
+/// A part of a page in reading order.
+#[derive(Debug)]
+enum Part {
+    Line(Line),
+    Table(PlacedTable),
+}
+
+/// A table and the places of its columns, by which its continuation on the next page is known.
+#[derive(Debug)]
+struct PlacedTable {
+    columns: Vec<f64>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// Puts the pages together; `title` is what the file's properties say.
+pub fn read(pages: Vec<Page>, title: Option<String>) -> Document {
+    let body_size = body_size(&pages);
+    let mut builder = Builder::default();
+    if let Some(title) = title {
+        builder.title(&title);
+    }
+    let mut sheets = Vec::new();
+    for mut page in pages {
+        let tables = take_tables(&mut page);
+        sheets.push((page.size.1, lines(page.glyphs), tables));
+    }
+    if drop_running_lines(&mut sheets) {
+        builder.dropped("page headers, footers and numbers");
+    }
+    let mut parts = Vec::new();
+    for (_, lines, tables) in sheets {
+        append_page(&mut parts, page_parts(lines, tables));
+    }
+    let mut writer = Writer::new(builder, body_size, &parts);
+    parts.into_iter().for_each(|part| writer.part(part));
+    writer.flush();
+    writer.builder.finish()
+}
+
+/// The size of most characters.
+fn body_size(pages: &[Page]) -> f64 {
+    let mut counts: HashMap<i64, usize> = HashMap::new();
+    for glyph in pages.iter().flat_map(|page| &page.glyphs) {
+        *counts.entry(half_points(glyph.size)).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(size, count)| (*count, -*size)).map_or(10.0, |(size, _)| size as f64 / 2.0)
+}
+
+fn half_points(size: f64) -> i64 {
+    (size * 2.0).round() as i64
+}
+
+/// Removes page numbers, and what stands at the same end of several pages; its first appearance at the top stays, for
+/// it may be the title. True when there was any.
+fn drop_running_lines(sheets: &mut [(f64, Vec<Line>, Vec<RuledTable>)]) -> bool {
+    let key = |line: &Line, top: bool| {
+        let text: String = line.text().chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+        (text, top)
+    };
+    let edge = |height: f64, line: &Line| {
+        if line.y > height * 0.88 { Some(true) } else { (line.y < height * 0.10).then_some(false) }
+    };
+    let mut seen: HashMap<(String, bool), usize> = HashMap::new();
+    for (height, lines, _) in sheets.iter() {
+        for line in lines {
+            if let Some(top) = edge(*height, line) {
+                *seen.entry(key(line, top)).or_default() += 1;
+            }
+        }
+    }
+    let pages = sheets.len();
+    let mut first: HashMap<(String, bool), bool> = HashMap::new();
+    let mut dropped = false;
+    for (height, lines, _) in sheets.iter_mut() {
+        lines.retain(|line| {
+            let Some(top) = edge(*height, line) else { return true };
+            if is_page_number(&line.text()) {
+                dropped = true;
+                return false;
+            }
+            let key = key(line, top);
+            let repeated = seen.get(&key).is_some_and(|count| *count >= 2 && *count * 2 >= pages);
+            let is_first = first.insert(key, true).is_none();
+            let stays = !repeated || (top && is_first);
+            dropped |= !stays;
+            stays
+        });
+    }
+    dropped
+}
+
+fn is_page_number(text: &str) -> bool {
+    let rest: String = text.to_lowercase().chars().filter(|c| !c.is_ascii_digit()).collect();
+    let words: Vec<&str> =
+        rest.split(|c: char| c.is_whitespace() || "-–—/|·.".contains(c)).filter(|word| !word.is_empty()).collect();
+    text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.chars().count() <= 24
+        && words.iter().all(|word| {
+            matches!(*word, "page" | "of" | "p" | "第" | "页" | "共" | "第页" | "共页" | "页共" | "seite" | "von")
+        })
+}
+
+/// A table that goes on at the top of a page is one with that on the page before.
+fn append_page(parts: &mut Vec<Part>, page: Vec<Part>) {
+    let mut page = page.into_iter().peekable();
+    if let (Some(Part::Table(last)), Some(Part::Table(next))) = (parts.last_mut(), page.peek_mut())
+        && same_columns(&last.columns, &next.columns)
+    {
+        let mut rows = std::mem::take(&mut next.rows);
+        let same_header = match (last.rows.first(), rows.first()) {
+            (Some(a), Some(b)) => a.iter().map(|cell| &cell.text).eq(b.iter().map(|cell| &cell.text)),
+            _ => false,
+        };
+        rows.drain(..usize::from(same_header));
+        last.rows.extend(rows);
+        page.next();
+    }
+    parts.extend(page);
+}
+
+fn same_columns(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 6.0)
+}
+
+fn page_parts(page_lines: Vec<Line>, ruled: Vec<RuledTable>) -> Vec<Part> {
+    let mut ruled = ruled;
+    ruled.sort_by(|a, b| b.top.total_cmp(&a.top));
+    let mut parts = Vec::new();
+    let mut rest = page_lines.into_iter().peekable();
+    for table in ruled {
+        let mut above = Vec::new();
+        while let Some(line) = rest.next_if(|line| line.y > table.top) {
+            above.push(line);
+        }
+        parts.extend(line_parts(above));
+        parts.push(Part::Table(PlacedTable { columns: table.columns, rows: table.rows }));
+    }
+    parts.extend(line_parts(rest.collect()));
+    parts
+}
+
+/// Columns of text one after the other, then tables among the lines.
+fn line_parts(lines: Vec<Line>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for block in split_columns(lines) {
+        let mut position = 0;
+        while position < block.len() {
+            if let Some((table, length)) = unruled_table(&block[position..]) {
+                parts.push(Part::Table(table));
+                position += length;
+            } else {
+                parts.push(Part::Line(block[position].clone()));
+                position += 1;
+            }
+        }
+    }
+    parts
+}
+
+/// Where many lines in a row leave the same gap in the middle and have long texts on both sides, the page is set in two
+/// columns.
+fn split_columns(lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let mut blocks: Vec<Vec<Line>> = vec![Vec::new()];
+    let mut position = 0;
+    while position < lines.len() {
+        match column_block(&lines[position..]) {
+            Some((length, gutter)) => {
+                let (mut left, mut right) = (Vec::new(), Vec::new());
+                for line in &lines[position..position + length] {
+                    let (a, b): (Vec<Fragment>, Vec<Fragment>) =
+                        line.fragments.iter().cloned().partition(|fragment| fragment.right <= gutter);
+                    for (side, fragments) in [(&mut left, a), (&mut right, b)] {
+                        if !fragments.is_empty() {
+                            side.push(Line { fragments, ..*line });
+                        }
+                    }
+                }
+                blocks.extend([left, right, Vec::new()]);
+                position += length;
+            }
+            None => {
+                if let Some(block) = blocks.last_mut() {
+                    block.push(lines[position].clone());
+                }
+                position += 1;
+            }
+        }
+    }
+    blocks
+}
+
+/// How many lines from the first are set in two columns, and where the gap between these lies.
+fn column_block(lines: &[Line]) -> Option<(usize, f64)> {
+    let first = lines.first().filter(|line| line.fragments.len() == 2)?;
+    let (mut left, mut right) = (first.fragments[0].right, first.fragments[1].x);
+    let (mut length, mut pairs, mut texts) = (0, 0, 0);
+    for line in lines {
+        let (mut new_left, mut new_right) = (left, right);
+        for fragment in &line.fragments {
+            if fragment.x < f64::midpoint(left, right) {
+                new_left = new_left.max(fragment.right)
+            } else {
+                new_right = new_right.min(fragment.x)
+            }
+        }
+        if new_right - new_left < 0.5 * line.size || line.fragments.len() > 2 {
+            break;
+        }
+        (left, right) = (new_left, new_right);
+        length += 1;
+        if line.fragments.len() == 2 {
+            pairs += 1;
+            texts += line.fragments.iter().map(|fragment| width_in_letters(&fragment.text)).min().unwrap_or(0);
+        }
+    }
+    (pairs >= 6 && texts / pairs >= 24).then(|| (length, f64::midpoint(left, right)))
+}
+
+fn width_in_letters(text: &str) -> usize {
+    text.chars().map(|c| if is_han(c) { 2 } else { 1 }).sum()
+}
+
+/// A table at the beginning of these lines and how many lines it takes.
+fn unruled_table(lines: &[Line]) -> Option<(PlacedTable, usize)> {
+    if lines.first()?.fragments.len() < 2 {
+        return None;
+    }
+    let near = |a: &Line, b: &Line| a.y - b.y <= 3.2 * a.size.max(b.size);
+    let mut length = 1;
+    while length < lines.len() && length < 2_000 && near(&lines[length - 1], &lines[length]) {
+        length += 1;
+    }
+    // Columns are what the lines with several parts leave free between them.
+    let mut columns: Vec<(f64, f64)> = Vec::new();
+    let mut end = 0;
+    for (index, line) in lines[..length].iter().enumerate() {
+        let merged = merge_columns(&columns, &line.fragments);
+        let fits = if line.fragments.len() >= 2 {
+            merged.len() >= 2 && (columns.is_empty() || merged.len() >= columns.len().min(2))
+        } else {
+            merged.len() == columns.len()
+        };
+        let loses = merged.len() < columns.len();
+        if !fits || loses {
+            break;
+        }
+        if line.fragments.len() == 1 && !continues(&lines[..=index], &columns) {
+            break;
+        }
+        columns = merged;
+        end = index + 1;
+    }
+    let several = lines[..end].iter().filter(|line| line.fragments.len() >= 2).count();
+    if several < 2 || columns.len() < 2 || !has_aligned_starts(&lines[..end], &columns) {
+        return None;
+    }
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for line in &lines[..end] {
+        add_row(&mut rows, line, &columns);
+    }
+    let mut edges: Vec<f64> = columns.iter().map(|(left, _)| *left).collect();
+    edges.extend(columns.last().map(|(_, right)| *right));
+    Some((PlacedTable { columns: edges, rows }, end))
+}
+
+/// The columns widened by the parts of a further line; columns that a part bridges become one.
+fn merge_columns(columns: &[(f64, f64)], fragments: &[Fragment]) -> Vec<(f64, f64)> {
+    let mut all: Vec<(f64, f64)> = columns.to_vec();
+    all.extend(fragments.iter().map(|fragment| (fragment.x, fragment.right)));
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut merged: Vec<(f64, f64)> = Vec::new();
+    for (left, right) in all {
+        match merged.last_mut() {
+            Some(last) if left < last.1 + 2.0 => last.1 = last.1.max(right),
+            _ => merged.push((left, right)),
+        }
+    }
+    merged
+}
+
+/// A line with a single part goes on with the row above when it is nearer to it than rows are to one another, or when it
+/// stands in a column other than the first.
+fn continues(lines: &[Line], columns: &[(f64, f64)]) -> bool {
+    let [.., above, line] = lines else { return false };
+    let in_first = line.fragments[0].x < columns.first().map_or(0.0, |column| column.1);
+    let rows: Vec<&Line> = lines.iter().filter(|line| line.fragments.len() >= 2).collect();
+    let row_gap = rows.windows(2).map(|pair| pair[0].y - pair[1].y).fold(0.0, f64::max);
+    let gap = above.y - line.y;
+    if in_first { gap < 0.8 * row_gap } else { gap <= 1.6 * line.size }
+}
+
+/// In most lines the parts begin, end or are centred where those of the other lines do.
+fn has_aligned_starts(lines: &[Line], columns: &[(f64, f64)]) -> bool {
+    let rows: Vec<&Line> = lines.iter().filter(|line| line.fragments.len() >= 2).collect();
+    let aligned = columns.iter().filter(|(left, right)| {
+        let inside: Vec<&Fragment> = rows
+            .iter()
+            .flat_map(|line| &line.fragments)
+            .filter(|fragment| fragment.x >= left - 1.0 && fragment.right <= right + 1.0)
+            .collect();
+        let near = |place: fn(&Fragment, (f64, f64)) -> f64| {
+            inside.iter().filter(|fragment| place(fragment, (*left, *right)).abs() < 6.0).count() * 3
+                >= inside.len() * 2
+        };
+        near(|fragment, column| fragment.x - column.0)
+            || near(|fragment, column| fragment.right - column.1)
+            || near(|fragment, column| f64::midpoint(fragment.x, fragment.right) - f64::midpoint(column.0, column.1))
+    });
+    aligned.count() >= 2
+}
+
+fn add_row(rows: &mut Vec<Vec<Cell>>, line: &Line, columns: &[(f64, f64)]) {
+    let column_of = |fragment: &Fragment| columns.iter().rposition(|(left, _)| *left <= fragment.x + 1.0).unwrap_or(0);
+    let starts_row =
+        line.fragments.len() >= 2 && line.fragments.first().is_some_and(|fragment| column_of(fragment) == 0);
+    if starts_row || rows.is_empty() {
+        rows.push(vec![Cell::default(); columns.len()]);
+    }
+    let Some(row) = rows.last_mut() else { return };
+    for fragment in &line.fragments {
+        let cell = &mut row[column_of(fragment)];
+        cell.strong = fragment.bold && (cell.strong || cell.text.is_empty());
+        join_wrapped(&mut cell.text, &fragment.text);
+    }
+}
+
+/// Writes parts into a document.
+struct Writer {
+    builder: Builder,
+    body_size: f64,
+    /// Sizes of headings in half points, largest first.
+    heading_sizes: Vec<i64>,
+    /// Usual distance of two lines in units of their size.
+    spacing: f64,
+    /// Right end of the widest lines.
+    right: f64,
+    text: String,
+    last: Option<Line>,
+    heading: String,
+    last_heading: Option<(i64, f64, bool)>,
+}
+
+impl Writer {
+    fn new(builder: Builder, body_size: f64, parts: &[Part]) -> Self {
+        let lines: Vec<&Line> =
+            parts.iter().filter_map(|part| if let Part::Line(line) = part { Some(line) } else { None }).collect();
+        let mut heading_sizes: Vec<i64> =
+            lines.iter().filter(|line| line.size > body_size * 1.1).map(|line| half_points(line.size)).collect();
+        heading_sizes.sort_unstable_by(|a, b| b.cmp(a));
+        heading_sizes.dedup();
+        let mut gaps: Vec<f64> = lines
+            .windows(2)
+            .filter(|pair| half_points(pair[0].size) == half_points(pair[1].size))
+            .map(|pair| (pair[0].y - pair[1].y) / pair[0].size.max(1.0))
+            .filter(|gap| (0.8..2.6).contains(gap))
+            .collect();
+        gaps.sort_by(f64::total_cmp);
+        let spacing = gaps.get(gaps.len() / 3).copied().unwrap_or(1.4);
+        let right = lines.iter().map(|line| line.right()).fold(0.0, f64::max);
+        Self {
+            builder,
+            body_size,
+            heading_sizes,
+            spacing,
+            right,
+            text: String::new(),
+            last: None,
+            heading: String::new(),
+            last_heading: None,
+        }
+    }
+
+    fn part(&mut self, part: Part) {
+        match part {
+            Part::Line(line) => self.line(line),
+            Part::Table(table) => {
+                self.flush();
+                let caption = self.builder.take_caption().unwrap_or_default();
+                self.builder.table(Table { caption, rows: table.rows, first_row_is_header: false });
+            }
+        }
+    }
+
+    fn line(&mut self, line: Line) {
+        let text = line.text();
+        if let Some(level) = self.heading_level(&line, &text) {
+            self.heading_line(&line, &text, level);
+            return;
+        }
+        self.flush_heading();
+        let item = list_item(&text).is_some() || is_numbered(&text);
+        if item || self.last.as_ref().is_some_and(|last| self.breaks(last, &line)) {
+            self.flush_text();
+        }
+        join_wrapped(&mut self.text, &text);
+        self.last = Some(line);
+    }
+
+    /// The level of a heading: by size, or below all of these when it is bold or numbered like a chapter.
+    fn heading_level(&self, line: &Line, text: &str) -> Option<u8> {
+        let inner = self.heading_sizes.len().min(6) as u8 + 1;
+        if line.size > self.body_size * 1.1 && text.chars().count() <= 120 && !ends_paragraph(text) {
+            let position = self.heading_sizes.iter().position(|size| *size == half_points(line.size))?;
+            return Some(position.min(6) as u8 + 1);
+        }
+        // Bold words within a paragraph can fill a line: a heading does not begin in the middle of a sentence.
+        let after_sentence =
+            self.last.as_ref().is_none_or(|last| ends_paragraph(&last.text()) || self.breaks(last, line));
+        if line.bold() && is_bold_heading(text) && after_sentence && list_item(text).is_none() {
+            return Some(inner);
+        }
+        (is_chapter(text) && after_sentence).then_some(inner)
+    }
+
+    fn heading_line(&mut self, line: &Line, text: &str, level: u8) {
+        self.flush_text();
+        let key = (half_points(line.size), line.y, line.bold());
+        let goes_on = self.last_heading.is_some_and(|(size, y, bold)| {
+            size == key.0 && bold == key.2 && (0.0..1.5 * line.size).contains(&(y - line.y)) && level <= 6
+        });
+        if !goes_on {
+            self.flush_heading();
+        }
+        join_wrapped(&mut self.heading, text);
+        self.last_heading = Some(key);
+        let level = if level > 7 { INNER_HEADING } else { level };
+        self.builder.heading(level, &self.heading);
+    }
+
+    /// Whether a new paragraph begins between two lines.
+    fn breaks(&self, last: &Line, line: &Line) -> bool {
+        let gap = last.y - line.y;
+        if half_points(last.size) != half_points(line.size) {
+            return true;
+        }
+        let text = line.text();
+        if gap <= 0.0 {
+            // Next column or page: the sentence goes on.
+            return ends_paragraph(&last.text()) || last.right() < self.right * 0.7;
+        }
+        if gap > (self.spacing * 1.3 + 0.05) * line.size {
+            return true;
+        }
+        let indented = line.x() - last.x() > 0.8 * line.size && ends_paragraph(&last.text());
+        // The next word had room, so the line was ended on purpose.
+        let letters: usize = text.split_whitespace().next().map_or(0, |word| width_in_letters(word).min(14));
+        let letters = if text.chars().next().is_some_and(is_han) { 6 } else { letters };
+        let room = self.right - last.right();
+        indented || room > (letters as f64 * 0.5 + 1.0) * line.size
+    }
+
+    fn flush_text(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        self.last = None;
+        match list_item(&text) {
+            Some(item) => self.builder.list_item(item),
+            None if is_numbered(&text) => self.builder.list_item(&text),
+            None => self.builder.paragraph(&text),
+        }
+    }
+
+    fn flush_heading(&mut self) {
+        self.heading.clear();
+        self.last_heading = None;
+    }
+
+    fn flush(&mut self) {
+        self.flush_text();
+        self.flush_heading();
+    }
+}
+
+fn ends_paragraph(text: &str) -> bool {
+    text.ends_with(['.', '!', '?', ':', '。', '！', '？', '：', ';', '；'])
+}
+
+/// `1. Unpack`, `2) Plug in`, `3、开机`.
+fn is_numbered(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[digits..];
+    (1..=2).contains(&digits) && (rest.starts_with(". ") || rest.starts_with(") ") || rest.starts_with('、'))
+}
+
+/// `第三条 退货`, `二、保修`.
+fn is_chapter(text: &str) -> bool {
+    let numeral = |c: char| "一二三四五六七八九十百".contains(c);
+    let rest = text.trim_start_matches('第');
+    let after = rest.trim_start_matches(numeral);
+    let marked = after.len() < rest.len()
+        && after.starts_with(if text.starts_with('第') { &['条', '章', '节'][..] } else { &['、'][..] });
+    marked && text.chars().count() <= 24 && !ends_paragraph(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(y: f64, parts: &[(f64, &str)]) -> Line {
+        let fragments = parts
+            .iter()
+            .map(|(x, text)| Fragment {
+                x: *x,
+                right: x + 5.0 * text.chars().count() as f64,
+                bold: false,
+                text: (*text).to_owned(),
+            })
+            .collect();
+        Line { y, size: 10.0, fragments }
+    }
+
+    #[test]
+    fn aligned_parts_are_a_table_and_wrapped_cells_stay_in_their_row() {
+        let lines = [
+            line(700.0, &[(50.0, "Product"), (200.0, "Time")]),
+            line(680.0, &[(50.0, "Cases"), (200.0, "8 months")]),
+            line(668.0, &[(200.0, "from sale")]),
+            line(648.0, &[(50.0, "Phones"), (200.0, "33 months")]),
+            line(610.0, &[(50.0, "After the table there is a paragraph.")]),
+        ];
+        let (table, length) = unruled_table(&lines).unwrap();
+        assert_eq!(length, 4);
+        assert_eq!(table.rows.len(), 3);
+        assert_eq!(table.rows[1][1].text, "8 months from sale");
+    }
+
+    #[test]
+    fn two_columns_are_read_one_after_the_other() {
+        let text = "a line of text that fills its column";
+        let lines: Vec<Line> =
+            (0..8).map(|n| line(700.0 - 12.0 * f64::from(n), &[(50.0, text), (320.0, text)])).collect();
+        let blocks = split_columns(lines);
+        assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [0, 8, 8, 0]);
+    }
+
+    #[test]
+    fn page_numbers_are_known() {
+        for text in ["3", "Page 2 of 9", "- 4 -", "第 1 页 共 3 页", "2/7"] {
+            assert!(is_page_number(text), "{text}");
+        }
+        assert!(!is_page_number("30 days") && !is_page_number("Page"));
+    }
+}
