@@ -6,6 +6,8 @@
 pub mod lexical;
 pub mod vector;
 
+use std::sync::Arc;
+
 use crate::{knowledge::Chunk, language::detect_language, message::Language, storage::StoredChunk};
 use lexical::LexicalIndex;
 use vector::{VectorError, VectorIndex, dot};
@@ -39,8 +41,8 @@ pub struct Lookup {
 /// A question to look up.
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
-    /// What was asked.
-    pub lookup: &'a Lookup,
+    /// What was asked: the whole message, and its single questions where it has more than one sentence.
+    pub lookups: &'a [Lookup],
     /// The earlier question that this one continues.
     pub context: Option<&'a Lookup>,
     /// Language of the question.
@@ -49,9 +51,9 @@ pub struct Question<'a> {
 
 /// A passage that was found.
 #[derive(Debug, Clone)]
-pub struct Found<'a> {
+pub struct Found {
     /// The passage.
-    pub passage: &'a Passage,
+    pub passage: Arc<Passage>,
     /// Cosine of question and passage.
     pub cosine: f32,
     /// BM25 of the question's words.
@@ -80,7 +82,7 @@ pub struct Features {
 /// Everything that can be looked up, ready in memory; made anew when the knowledge changes.
 #[derive(Debug)]
 pub struct KnowledgeIndex {
-    passages: Vec<Passage>,
+    passages: Vec<Arc<Passage>>,
     lexical: LexicalIndex,
     vectors: VectorIndex,
 }
@@ -88,9 +90,10 @@ pub struct KnowledgeIndex {
 impl KnowledgeIndex {
     /// Indexes the shop's chunks.
     pub async fn build(chunks: Vec<StoredChunk>, vectors: VectorIndex) -> Result<Self, VectorError> {
-        let passages: Vec<Passage> = chunks
+        let passages: Vec<Arc<Passage>> = chunks
             .into_iter()
             .map(|stored| Passage { document: stored.document, chunk: stored.chunk, embedding: stored.embedding })
+            .map(Arc::new)
             .collect();
         let lexical = LexicalIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
         let vectors = vectors
@@ -100,7 +103,7 @@ impl KnowledgeIndex {
     }
 
     /// All passages, document by document in reading order.
-    pub fn passages(&self) -> &[Passage] {
+    pub fn passages(&self) -> &[Arc<Passage>] {
         &self.passages
     }
 
@@ -110,12 +113,25 @@ impl KnowledgeIndex {
     }
 
     /// The passages that most probably answer, best first, at most `limit`.
-    pub async fn search(&self, question: &Question<'_>, limit: usize) -> Result<Vec<Found<'_>>, VectorError> {
-        if self.passages.is_empty() {
-            return Ok(Vec::new());
+    pub async fn search(&self, question: &Question<'_>, limit: usize) -> Result<Vec<Found>, VectorError> {
+        let mut best: Vec<Found> = Vec::new();
+        for lookup in question.lookups {
+            for found in self.search_one(lookup, question).await? {
+                match best.iter_mut().find(|known| Arc::ptr_eq(&known.passage, &found.passage)) {
+                    Some(known) if known.score < found.score => *known = found,
+                    Some(_) => {}
+                    None => best.push(found),
+                }
+            }
         }
-        let vector = blend(question);
-        let mut query = self.lexical.query(&question.lookup.text, 1.0);
+        best.sort_by(|a, b| b.score.total_cmp(&a.score));
+        best.truncate(limit);
+        Ok(best)
+    }
+
+    async fn search_one(&self, lookup: &Lookup, question: &Question<'_>) -> Result<Vec<Found>, VectorError> {
+        let vector = blend(lookup, question.context);
+        let mut query = self.lexical.query(&lookup.text, 1.0);
         if let Some(context) = question.context {
             query = query.and(self.lexical.query(&context.text, CONTEXT_WEIGHT));
         }
@@ -128,9 +144,8 @@ impl KnowledgeIndex {
         candidates.extend(by_words.into_iter().take(CANDIDATES).map(|(id, _)| id));
         candidates.sort_unstable();
         candidates.dedup();
-        let mut found: Vec<Found<'_>> = candidates
-            .into_iter()
-            .filter_map(|id| Some((id, self.passages.get(id as usize)?)))
+        let found = candidates.into_iter().filter_map(|id| Some((id, self.passages.get(id as usize)?)));
+        Ok(found
             .map(|(id, passage)| {
                 let cosine = dot(&vector, &passage.embedding);
                 let bm25 = words.get(&id).copied().unwrap_or(0.0);
@@ -141,12 +156,10 @@ impl KnowledgeIndex {
                     bm25: bm25 / weight_max,
                     cross_language: passage.chunk.language != question.language,
                 };
-                Found { passage, cosine, bm25, features, score: probability(&features) }
+                let score = probability(&features);
+                Found { passage: Arc::clone(passage), cosine, bm25, features, score }
             })
-            .collect();
-        found.sort_by(|a, b| b.score.total_cmp(&a.score));
-        found.truncate(limit);
-        Ok(found)
+            .collect())
     }
 
     /// Mean and standard deviation of the question's similarity to this shop's passages.
@@ -162,10 +175,9 @@ impl KnowledgeIndex {
 }
 
 /// A follow-up stands mostly for itself and a little for the question before it.
-fn blend(question: &Question<'_>) -> Vec<f32> {
-    let Some(context) = question.context else { return question.lookup.embedding.clone() };
-    let mut vector: Vec<f32> = question
-        .lookup
+fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
+    let Some(context) = context else { return lookup.embedding.clone() };
+    let mut vector: Vec<f32> = lookup
         .embedding
         .iter()
         .zip(&context.embedding)
