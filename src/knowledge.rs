@@ -255,7 +255,7 @@ fn format_of_content(name: &str, bytes: &[u8]) -> Result<Option<Format>, ReadErr
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         let archive = archive::Archive::open(name, "DOCX or XLSX", bytes)?;
         let mut format = None;
-        for part in archive.names() {
+        for part in archive.names().map(|part| part.replace('\\', "/").to_lowercase()) {
             if part.starts_with("word/") {
                 format = Some(Format::Docx);
             } else if part.starts_with("xl/") {

@@ -216,11 +216,52 @@ impl Font {
 
 /// Ligatures and radicals as the letters and characters that people type.
 fn readable(text: &str) -> String {
-    if text.chars().any(|c| matches!(c, '\u{FB00}'..='\u{FB06}' | '\u{2E80}'..='\u{2FDF}' | '\u{F900}'..='\u{FAFF}')) {
-        return text.nfkc().collect();
+    let special = |c: char| matches!(c, '\u{FB00}'..='\u{FB06}' | '\u{2E80}'..='\u{2FDF}' | '\u{F900}'..='\u{FAFF}');
+    if !text.chars().any(special) {
+        return text.to_owned();
     }
-    text.to_owned()
+    let simplified =
+        |c: char| RADICALS.iter().find(|(radical, _)| *radical == c).map_or(c, |(_, character)| *character);
+    text.chars().map(simplified).nfkc().collect()
 }
+
+/// Radicals that fonts name instead of the simplified character of the same shape, and that Unicode's own
+/// normalisation leaves as they are or makes traditional.
+const RADICALS: [(char, char); 33] = [
+    ('⼾', '户'),
+    ('⺠', '民'),
+    ('⺟', '母'),
+    ('⺎', '兀'),
+    ('⻁', '虎'),
+    ('⻄', '西'),
+    ('⻅', '见'),
+    ('⻆', '角'),
+    ('⻉', '贝'),
+    ('⻋', '车'),
+    ('⻓', '长'),
+    ('⻔', '门'),
+    ('⻘', '青'),
+    ('⻙', '韦'),
+    ('⻚', '页'),
+    ('⻛', '风'),
+    ('⻜', '飞'),
+    ('⻝', '食'),
+    ('⻢', '马'),
+    ('⻣', '骨'),
+    ('⻤', '鬼'),
+    ('⻥', '鱼'),
+    ('⻦', '鸟'),
+    ('⻧', '卤'),
+    ('⻨', '麦'),
+    ('⻩', '黄'),
+    ('⻬', '齐'),
+    ('⻮', '齿'),
+    ('⻰', '龙'),
+    ('⻳', '龟'),
+    ('⺼', '月'),
+    ('⺶', '羊'),
+    ('⻯', '竜'),
+];
 
 /// A number object as a float.
 pub fn number(object: &Object) -> Option<f64> {
@@ -417,6 +458,6 @@ mod tests {
     #[test]
     fn ligatures_become_letters() {
         assert_eq!(readable("ﬁ"), "fi");
-        assert_eq!(readable("⼀"), "一");
+        assert_eq!(readable("⼀账⼾⻔"), "一账户门");
     }
 }
