@@ -224,12 +224,12 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format, ReadError> {
         "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
         "html" | "htm" | "xhtml" => Format::Html,
         "csv" | "tsv" => Format::Csv,
-        "txt" | "text" | "log" | "" => Format::Text,
         "xlsx" | "xlsm" => return Err(damaged(name, "XLSX")),
         "docx" | "docm" => return Err(damaged(name, "DOCX")),
         "pdf" => return Err(damaged(name, "PDF")),
         "rtf" => return Err(unsupported("RTF; save it as DOCX")),
         "xml" | "json" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
+        // Text, whatever its name.
         _ => Format::Text,
     };
     if matches!(format, Format::Html | Format::Markdown) && bytes.len() > MARKUP_MAX {

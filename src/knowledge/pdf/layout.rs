@@ -57,7 +57,9 @@ pub fn read(pages: Vec<Page>, title: Option<String>) -> Document {
         append_page(&mut parts, page_parts(lines, tables));
     }
     let mut writer = Writer::new(builder, body_size, &parts);
-    parts.into_iter().for_each(|part| writer.part(part));
+    for part in parts {
+        writer.part(part);
+    }
     writer.flush();
     writer.builder.finish()
 }
@@ -195,7 +197,9 @@ struct Writer {
     right: f64,
     text: String,
     last: Option<Line>,
+    /// A heading may take several lines.
     heading: String,
+    level: u8,
     last_heading: Option<(i64, f64, bool)>,
 }
 
@@ -226,6 +230,7 @@ impl Writer {
             text: String::new(),
             last: None,
             heading: String::new(),
+            level: 1,
             last_heading: None,
         }
     }
@@ -285,9 +290,8 @@ impl Writer {
             self.flush_heading();
         }
         join_wrapped(&mut self.heading, text);
+        self.level = if level > 7 { INNER_HEADING } else { level };
         self.last_heading = Some(key);
-        let level = if level > 7 { INNER_HEADING } else { level };
-        self.builder.heading(level, &self.heading);
     }
 
     /// Whether a new paragraph begins between two lines.
@@ -323,7 +327,8 @@ impl Writer {
     }
 
     fn flush_heading(&mut self) {
-        self.heading.clear();
+        let heading = std::mem::take(&mut self.heading);
+        self.builder.heading(self.level, &heading);
         self.last_heading = None;
     }
 

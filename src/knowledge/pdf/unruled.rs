@@ -32,28 +32,25 @@ pub fn split_columns(lines: &[Line]) -> Vec<Block> {
     let mut blocks = vec![Block::default()];
     let mut position = 0;
     while position < lines.len() {
-        match column_block(&lines[position..]) {
-            Some((length, gutter)) => {
-                let (mut left, mut right) = (Vec::new(), Vec::new());
-                for line in &lines[position..position + length] {
-                    let (a, b): (Vec<Fragment>, Vec<Fragment>) =
-                        line.fragments.iter().cloned().partition(|fragment| fragment.right <= gutter);
-                    for (side, fragments) in [(&mut left, a), (&mut right, b)] {
-                        if !fragments.is_empty() {
-                            side.push(Line { fragments, ..*line });
-                        }
-                    }
-                }
-                blocks.extend([Block::column(left), Block::column(right), Block::default()]);
-                position += length;
+        let Some((length, gutter)) = column_block(&lines[position..]) else {
+            if let Some(block) = blocks.last_mut() {
+                block.lines.push(lines[position].clone());
             }
-            None => {
-                if let Some(block) = blocks.last_mut() {
-                    block.lines.push(lines[position].clone());
+            position += 1;
+            continue;
+        };
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for line in &lines[position..position + length] {
+            let (a, b): (Vec<Fragment>, Vec<Fragment>) =
+                line.fragments.iter().cloned().partition(|fragment| fragment.right <= gutter);
+            for (side, fragments) in [(&mut left, a), (&mut right, b)] {
+                if !fragments.is_empty() {
+                    side.push(Line { fragments, ..*line });
                 }
-                position += 1;
             }
         }
+        blocks.extend([Block::column(left), Block::column(right), Block::default()]);
+        position += length;
     }
     blocks
 }
