@@ -20,8 +20,8 @@
 //! 3. A reply is supported by a cited passage or a record, or it is not sent.
 //! 4. Personal data is masked before it reaches a prompt, a log or the index.
 
-pub mod catalog;
-pub mod inference;
-pub mod knowledge;
-pub mod language;
 pub mod message;
+pub mod catalog;
+pub mod language;
+pub mod knowledge;
+pub mod inference;
