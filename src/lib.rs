@@ -22,6 +22,7 @@
 
 pub mod app;
 pub mod catalog;
+pub mod channels;
 pub mod config;
 pub mod conversation;
 pub mod dispatch;
