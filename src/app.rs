@@ -51,7 +51,9 @@ impl App {
             async move { dispatcher.run(shutdown).await }
         });
         eprintln!("Shoptalk is ready: http://{address}/");
-        axum::serve(listener, self.router(&shutdown)).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+        axum::serve(listener, self.router(&shutdown))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .await?;
         shutdown.cancel();
         work.await?;
         Ok(())

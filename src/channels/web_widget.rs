@@ -125,10 +125,7 @@ pub fn router(state: WidgetState) -> Router {
         .route("/widget.css", get(assets::widget_style))
         .route("/media/{*path}", get(assets::media))
         .nest("/api/widget", api)
-        .layer(SetResponseHeaderLayer::overriding(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .with_state(state)
 }
 

@@ -35,9 +35,13 @@ const SCRIPT_PARTS: [&str; 7] = [
 static WIDGET_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let style = serde_json::Value::from(WIDGET_STYLE);
     let parts = SCRIPT_PARTS.join("\n");
-    Asset::new("text/javascript; charset=utf-8", format!("(() => {{\n\"use strict\";\nconst STYLE = {style};\n{parts}}})();\n"))
+    Asset::new(
+        "text/javascript; charset=utf-8",
+        format!("(() => {{\n\"use strict\";\nconst STYLE = {style};\n{parts}}})();\n"),
+    )
 });
-static WIDGET_STYLE_FILE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/css; charset=utf-8", WIDGET_STYLE.into()));
+static WIDGET_STYLE_FILE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/css; charset=utf-8", WIDGET_STYLE.into()));
 static DEMO_STYLE_FILE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/css; charset=utf-8", DEMO_STYLE.into()));
 
 struct Asset {
@@ -175,7 +179,8 @@ mod tests {
     fn a_picture_is_a_web_address_or_a_file_below_media() {
         assert_eq!(media_address("https://cdn.example/a.jpg").unwrap(), "https://cdn.example/a.jpg");
         assert_eq!(media_address("img/a b.jpg").unwrap(), "/media/img/a%20b.jpg");
-        for bad in ["javascript:alert(1)", "../shoptalk.db", "/etc/passwd", "img/../../a.jpg", ".env", "", "C:\\a.jpg"] {
+        for bad in ["javascript:alert(1)", "../shoptalk.db", "/etc/passwd", "img/../../a.jpg", ".env", "", "C:\\a.jpg"]
+        {
             assert_eq!(media_address(bad), None, "{bad}");
         }
     }

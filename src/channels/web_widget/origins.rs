@@ -57,8 +57,8 @@ fn normal(origin: &str) -> String {
 /// Refuses other origins than the allowed ones and answers their browsers' questions before a request.
 pub(super) async fn cross_origin(State(rules): State<OriginRules>, request: Request, next: Next) -> Response {
     let verdict = rules.judge(request.headers());
-    let preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match verdict {
         Verdict::Refused => ApiError::Origin.into_response(),
         _ if preflight => StatusCode::NO_CONTENT.into_response(),

@@ -215,7 +215,7 @@ class Panel {
     const tooLong = length > TEXT_CHARS_MAX;
     this.count.hidden = length < TEXT_CHARS_MAX * 0.9;
     this.count.classList.toggle("over", tooLong);
-    const numbers = { n: length.toLocaleString(LANGUAGE), max: TEXT_CHARS_MAX.toLocaleString(LANGUAGE) };
+    const numbers = { n: length.toLocaleString(LOCALE), max: TEXT_CHARS_MAX.toLocaleString(LOCALE) };
     this.count.textContent = this.count.hidden ? "" : fill(tooLong ? T.tooLong : T.count, numbers);
     this.input.setAttribute("aria-invalid", String(tooLong));
     this.sendButton.disabled = tooLong || !this.input.value.trim();

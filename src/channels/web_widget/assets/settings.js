@@ -8,6 +8,8 @@ const TEXT_CHARS_MAX = 4000;
 
 const LANGUAGE = chooseLanguage();
 const T = TEXTS[LANGUAGE];
+/** For times and numbers: the browser's own country where it speaks this language. */
+const LOCALE = navigator.languages?.find((tag) => tag.toLowerCase().split("-")[0] === LANGUAGE) ?? LANGUAGE;
 
 const OPTIONS = {
   color: parseColor(SCRIPT.dataset.color) ?? parseColor(DEFAULT_COLOR),
