@@ -11,6 +11,7 @@ use axum::{Router, routing::get};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channels::web_widget,
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
@@ -127,15 +128,25 @@ impl App {
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         eprintln!("Shoptalk is ready: http://{address}/");
-        axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+        axum::serve(listener, self.router(&shutdown))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .await?;
         shutdown.cancel();
         work.await?;
         refresh.await?;
         Ok(())
     }
 
-    fn router(&self) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" }))
+    /// Every page and API. Streams that would last for ever end at `shutdown`.
+    pub fn router(&self, shutdown: &CancellationToken) -> Router {
+        Router::new().route("/healthz", get(|| async { "ok" })).merge(web_widget::router(self.widget_state(shutdown)))
+    }
+
+    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
+        let media_dir = self.config.data_dir.join("media");
+        let origins = &self.config.server.widget_origins;
+        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
+        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
     }
 }
 

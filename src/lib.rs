@@ -25,6 +25,7 @@ pub mod message;
 pub mod language;
 pub mod catalog;
 pub mod conversation;
+pub mod channels;
 pub mod live;
 pub mod dispatch;
 pub mod engine;

@@ -1,3 +1,5 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
 
 mod knowledge;
+mod browser;
+mod web_widget;
