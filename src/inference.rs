@@ -4,8 +4,30 @@
 
 use serde::{Deserialize, Serialize};
 
+mod bert;
+mod bert_weights;
+mod chat_template;
+mod e5_wheel;
+mod embedder;
+mod embedder_thread;
+mod encoder;
+mod generation;
+mod gguf_chat;
+mod hashed;
+mod language_model;
+mod language_model_thread;
+mod text_stream;
+pub mod threads;
+
+pub use embedder::Embedder;
+pub use embedder_thread::LocalEmbedder;
+pub use generation::{Generation, StopFlag};
+pub use hashed::HashedEmbedder;
+pub use language_model::{LanguageModel, ScriptedLanguageModel};
+pub use language_model_thread::LocalLanguageModel;
+
 /// Why a model gave no result.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum InferenceError {
     /// The queue is full: answer without the model, or later.
     #[error("the model is busy")]
@@ -24,6 +46,13 @@ pub enum InferenceError {
     /// The model failed; the text says where.
     #[error("the model failed: {0}")]
     Failed(String),
+}
+
+impl InferenceError {
+    /// A failure at `step`, with its cause.
+    pub(crate) fn failed(step: &str, cause: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{step}: {cause}"))
+    }
 }
 
 /// Who speaks in a chat prompt.

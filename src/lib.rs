@@ -20,6 +20,7 @@
 //! 3. A reply is supported by a cited passage or a record, or it is not sent.
 //! 4. Personal data is masked before it reaches a prompt, a log or the index.
 
-pub mod message;
 pub mod catalog;
 pub mod inference;
+pub mod message;
+pub mod models;
