@@ -3,3 +3,5 @@
 mod knowledge;
 mod browser;
 mod web_widget;
+mod inference;
+mod models;
