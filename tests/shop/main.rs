@@ -1,7 +1,8 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
 
-mod knowledge;
 mod browser;
-mod web_widget;
 mod inference;
+mod intents;
+mod knowledge;
 mod models;
+mod web_widget;
