@@ -8,9 +8,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channels::telegram,
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
@@ -126,12 +128,25 @@ impl App {
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
+        let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
         shutdown.cancel();
         work.await?;
         refresh.await?;
+        telegram.await?;
         Ok(())
+    }
+
+    /// The bot, when there is one. Without it the rest of the shop still works.
+    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let (app, shutdown) = (self.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let Some(config) = &app.config.telegram else { return };
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+                tracing::error!("Telegram is off: {error}");
+            }
+        })
     }
 
     fn router(&self) -> Router {

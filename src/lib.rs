@@ -26,6 +26,7 @@ pub mod language;
 pub mod catalog;
 pub mod conversation;
 pub mod live;
+pub mod channels;
 pub mod dispatch;
 pub mod engine;
 pub mod privacy;

@@ -1,0 +1,3 @@
+//! Where shoppers write: each channel parses its updates into `Inbound` and delivers replies.
+
+pub mod telegram;
