@@ -1,1 +1,4 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
+
+mod support;
+mod telegram;
