@@ -8,10 +8,15 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+<<<<<<< HEAD
     channels::web_widget,
+=======
+    channels::telegram,
+>>>>>>> telegram
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
@@ -156,6 +161,7 @@ impl App {
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
+        let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         axum::serve(listener, self.router(&shutdown))
             .with_graceful_shutdown(shutdown.clone().cancelled_owned())
@@ -163,9 +169,11 @@ impl App {
         shutdown.cancel();
         work.await?;
         refresh.await?;
+        telegram.await?;
         Ok(())
     }
 
+<<<<<<< HEAD
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
         Router::new().route("/healthz", get(|| async { "ok" })).merge(web_widget::router(self.widget_state(shutdown)))
@@ -176,6 +184,21 @@ impl App {
         let origins = &self.config.server.widget_origins;
         let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
         web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
+=======
+    /// The bot, when there is one. Without it the rest of the shop still works.
+    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let (app, shutdown) = (self.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let Some(config) = &app.config.telegram else { return };
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+                tracing::error!("Telegram is off: {error}");
+            }
+        })
+    }
+
+    fn router(&self) -> Router {
+        Router::new().route("/healthz", get(|| async { "ok" }))
+>>>>>>> telegram
     }
 }
 

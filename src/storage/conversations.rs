@@ -339,14 +339,15 @@ impl Store {
         rows.iter().map(summary_from_row).collect()
     }
 
-    /// Replies that wait to be delivered over `channel` at `now`, oldest first.
+    /// The oldest waiting reply of each chat of `channel` that may be tried at `now`, oldest first. A chat whose oldest
+    /// reply has to wait gives none, so that its order is kept.
     pub async fn pending_outbox(&self, channel: Channel, now: Timestamp, limit: i64) -> Result<Vec<OutboxItem>> {
         let rows = sqlx::query(
             "SELECT outbox.id AS outbox_id, outbox.chat, outbox.attempts, messages.id, messages.author,
                  messages.author_name, messages.text, messages.reply_json, messages.at
-             FROM outbox JOIN messages ON messages.id = outbox.message_id
-             WHERE outbox.channel = $1 AND outbox.state = 'pending' AND outbox.not_before <= $2
-             ORDER BY outbox.id LIMIT $3",
+             FROM (SELECT MIN(id) AS id FROM outbox WHERE channel = $1 AND state = 'pending' GROUP BY chat) AS oldest
+             JOIN outbox ON outbox.id = oldest.id JOIN messages ON messages.id = outbox.message_id
+             WHERE outbox.not_before <= $2 ORDER BY outbox.id LIMIT $3",
         )
         .bind(channel.as_str())
         .bind(millis(now))

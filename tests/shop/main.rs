@@ -5,4 +5,6 @@ mod inference;
 mod intents;
 mod knowledge;
 mod models;
+mod support;
+mod telegram;
 mod web_widget;

@@ -1,0 +1,308 @@
+//! Delivers the outbox. The oldest waiting message of each chat is sent; the next one follows when it is delivered or
+//! given up, so that a chat's order is kept through failures and restarts.
+//!
+//! A message is noted as sent after Telegram took it: a crash between the two sends it again, and nothing else does but
+//! a call whose answer never came.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{TimeDelta, Utc};
+use serde::de::IgnoredAny;
+use teloxide_core::{
+    payloads::{SendChatAction, SendMessage, SendMessageSetters},
+    types::{ChatAction, ChatId, LinkPreviewOptions},
+};
+use tokio::{
+    sync::broadcast::error::RecvError,
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    api::{Api, CALL_TIMEOUT, Failure},
+    backoff, chat_of,
+    pace::Pace,
+    render::{Rendered, render},
+};
+use crate::{
+    live::{Live, LiveEvent, LiveHub},
+    message::{Channel, Timestamp},
+    storage::{OutboxItem, Store},
+};
+
+/// Looks into the outbox without being told, for replies that another process wrote.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Chats that are looked at together.
+const CHATS_MAX: i64 = 200;
+/// Calls under way at the same time.
+const SENDS_AT_ONCE: usize = 16;
+/// On shutdown, how long answers are awaited so that what was sent is noted.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+/// Telegram shows "typing" for five seconds.
+const TYPING_EVERY: Duration = Duration::from_secs(4);
+
+/// Sends the replies of one bot.
+pub(super) struct Sender {
+    api: Arc<Api>,
+    bot_id: i64,
+    store: Store,
+    live: LiveHub,
+    pace: Pace,
+    /// What each running task delivers.
+    under_way: HashMap<tokio::task::Id, Delivery>,
+    /// Parts of long messages that Telegram has, by outbox row, so that a retry goes on after them.
+    parts_sent: HashMap<i64, usize>,
+    /// When "typing" was shown last.
+    typing_at: HashMap<i64, Instant>,
+}
+
+/// One part of a message on its way.
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    outbox_id: i64,
+    attempts: i64,
+    chat: i64,
+    is_last_part: bool,
+}
+
+type Sends = JoinSet<Result<(), Failure>>;
+type Joined = Result<(tokio::task::Id, Result<(), Failure>), JoinError>;
+
+impl Sender {
+    pub(super) fn new(api: Arc<Api>, bot_id: i64, store: Store, live: LiveHub) -> Self {
+        Self {
+            api,
+            bot_id,
+            store,
+            live,
+            pace: Pace::default(),
+            under_way: HashMap::new(),
+            parts_sent: HashMap::new(),
+            typing_at: HashMap::new(),
+        }
+    }
+
+    /// Sends until `stop`; what is under way then is finished.
+    pub(super) async fn run(mut self, stop: &CancellationToken) {
+        let mut live = self.live.watch();
+        let mut sends = Sends::new();
+        let mut look_at = tokio::time::Instant::now();
+        while !stop.is_cancelled() {
+            let look = tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep_until(look_at) => true,
+                Some(joined) = sends.join_next_with_id() => {
+                    self.note(joined).await;
+                    true
+                }
+                event = live.recv() => self.hear(event),
+            };
+            if look {
+                look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
+            }
+        }
+        let finish = async {
+            while let Some(joined) = sends.join_next_with_id().await {
+                self.note(joined).await;
+            }
+        };
+        if tokio::time::timeout(FINISH_TIMEOUT, finish).await.is_err() {
+            tracing::warn!("stopped while Telegram had not answered; a reply may be sent again at the next start");
+        }
+    }
+
+    /// Starts what may be sent now. Returns when to look again at the latest.
+    async fn start_due(&mut self, sends: &mut Sends) -> Duration {
+        let now = Instant::now();
+        let waiting = match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::error!(%error, "the outbox cannot be read");
+                return LOOK_EVERY;
+            }
+        };
+        let mut look_in = LOOK_EVERY;
+        for item in waiting {
+            if self.under_way.len() >= SENDS_AT_ONCE {
+                break;
+            }
+            let Some(chat) = chat_of(self.bot_id, &item.chat) else {
+                self.give_up(item.id, "the conversation belongs to another bot").await;
+                continue;
+            };
+            if self.under_way.values().any(|delivery| delivery.chat == chat) {
+                continue;
+            }
+            match self.pace.wait(chat, now) {
+                Some(wait) => look_in = look_in.min(wait),
+                None => self.start(&item, chat, now, sends).await,
+            }
+        }
+        look_in
+    }
+
+    /// Sends the next part of a message.
+    async fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
+        let Rendered { parts, buttons } = render(&item.message);
+        let part = self.parts_sent.get(&item.id).copied().unwrap_or(0);
+        let Some(text) = parts.get(part) else {
+            // Nothing to show, or all of it was sent and the store could not note it.
+            self.note_sent(item.id).await;
+            return;
+        };
+        let is_last_part = part + 1 == parts.len();
+        let mut request = SendMessage::new(ChatId(chat), text).link_preview_options(no_preview());
+        request.reply_markup = buttons.filter(|_| is_last_part).map(Into::into);
+        self.pace.sent(chat, now);
+        let api = Arc::clone(&self.api);
+        let task = sends.spawn(async move {
+            match api.call::<_, IgnoredAny>(&request, CALL_TIMEOUT).await {
+                // The status said yes: the message is there, whatever became of the rest of the answer.
+                Ok(_) | Err(Failure::Garbled) => Ok(()),
+                Err(failure) => Err(failure),
+            }
+        });
+        let delivery = Delivery { outbox_id: item.id, attempts: item.attempts, chat, is_last_part };
+        self.under_way.insert(task.id(), delivery);
+    }
+
+    /// Notes how a delivery went.
+    async fn note(&mut self, joined: Joined) {
+        let (id, outcome) = match joined {
+            Ok(finished) => finished,
+            Err(panic) => {
+                tracing::error!(%panic, "a delivery to Telegram panicked");
+                (panic.id(), Err(Failure::Network("the delivery panicked".to_owned())))
+            }
+        };
+        let Some(delivery) = self.under_way.remove(&id) else { return };
+        match outcome {
+            Ok(()) => {
+                *self.parts_sent.entry(delivery.outbox_id).or_default() += 1;
+                if delivery.is_last_part {
+                    self.note_sent(delivery.outbox_id).await;
+                }
+            }
+            Err(failure) => self.note_failed(delivery, &failure).await,
+        }
+    }
+
+    async fn note_sent(&mut self, outbox_id: i64) {
+        match self.store.outbox_sent(outbox_id).await {
+            Ok(()) => drop(self.parts_sent.remove(&outbox_id)),
+            // The parts stay counted, so that the next look notes it and sends nothing.
+            Err(error) => tracing::error!(outbox_id, %error, "a sent reply cannot be noted"),
+        }
+    }
+
+    async fn note_failed(&mut self, delivery: Delivery, failure: &Failure) {
+        let Delivery { outbox_id, attempts, chat, .. } = delivery;
+        let Some(wait) = retry_in(failure, attempts) else {
+            self.give_up(outbox_id, &failure.to_string()).await;
+            return;
+        };
+        if let Some(retry_after) = failure.retry_after() {
+            self.pace.refused(chat, Instant::now(), retry_after);
+        }
+        tracing::warn!(outbox_id, %failure, retry_in_s = wait.as_secs(), "a reply was not delivered");
+        if let Err(error) = self.store.outbox_failed(outbox_id, &failure.to_string(), Some(later(wait))).await {
+            tracing::error!(outbox_id, %error, "a failed delivery cannot be noted");
+        }
+    }
+
+    async fn give_up(&mut self, outbox_id: i64, why: &str) {
+        tracing::warn!(outbox_id, why, "a reply is given up");
+        self.parts_sent.remove(&outbox_id);
+        if let Err(error) = self.store.outbox_failed(outbox_id, why, None).await {
+            tracing::error!(outbox_id, %error, "a reply that is given up cannot be noted");
+        }
+    }
+
+    /// Shows "typing" while a reply is made; `true` when the outbox may have changed.
+    fn hear(&mut self, event: Result<Live, RecvError>) -> bool {
+        let (chat, event) = match event {
+            Ok(Live { channel: Channel::Telegram, chat, event }) => (chat_of(self.bot_id, &chat), event),
+            Ok(_) => return false,
+            Err(RecvError::Lagged(_) | RecvError::Closed) => return true,
+        };
+        match (event, chat) {
+            (LiveEvent::Changed, Some(chat)) => {
+                self.typing_at.remove(&chat);
+                true
+            }
+            (LiveEvent::Changed, None) => true,
+            (LiveEvent::Progress(_), Some(chat)) => {
+                self.show_typing(chat);
+                false
+            }
+            (LiveEvent::Progress(_), None) => false,
+        }
+    }
+
+    /// Nothing depends on it: it is left out when Telegram asked to wait, and a failure is no more than noted.
+    fn show_typing(&mut self, chat: i64) {
+        let now = Instant::now();
+        self.typing_at.retain(|_, shown| now.duration_since(*shown) < TYPING_EVERY);
+        if self.pace.wait(chat, now).is_some() || self.typing_at.contains_key(&chat) {
+            return;
+        }
+        self.typing_at.insert(chat, now);
+        let api = Arc::clone(&self.api);
+        tokio::spawn(async move {
+            let typing = SendChatAction::new(ChatId(chat), ChatAction::Typing);
+            if let Err(failure) = api.call::<_, IgnoredAny>(&typing, CALL_TIMEOUT).await {
+                tracing::debug!(%failure, "typing could not be shown");
+            }
+        });
+    }
+}
+
+/// When to try again after `attempts` earlier failures; `None` when no try can succeed: the shopper blocked the bot,
+/// the chat is gone, the message is refused as it is.
+fn retry_in(failure: &Failure, attempts: i64) -> Option<Duration> {
+    match failure {
+        Failure::RetryAfter(wait) => Some(*wait),
+        // The token was changed or the server is not the right one: an owner can mend that.
+        Failure::Refused { code: 401 | 404, .. } | Failure::Network(_) | Failure::Server(_) | Failure::Garbled => {
+            Some(backoff(u32::try_from(attempts).unwrap_or(u32::MAX)))
+        }
+        Failure::Refused { .. } => None,
+    }
+}
+
+fn later(wait: Duration) -> Timestamp {
+    let now = Utc::now();
+    TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now)
+}
+
+/// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_succeed_is_given_up_and_the_rest_tried_again() {
+        let refused = |code| Failure::Refused { code, description: String::new() };
+        assert_eq!(retry_in(&refused(403), 0), None);
+        assert_eq!(retry_in(&refused(400), 0), None);
+        assert_eq!(retry_in(&refused(401), 0), Some(Duration::from_secs(1)));
+        assert_eq!(retry_in(&Failure::Server(StatusCode::BAD_GATEWAY), 3), Some(Duration::from_secs(8)));
+        assert_eq!(retry_in(&Failure::RetryAfter(Duration::from_secs(40)), 9), Some(Duration::from_secs(40)));
+    }
+}

@@ -1,0 +1,412 @@
+//! A Bot API server for tests. It keeps updates until an offset confirms them, as Telegram does, records every call with
+//! its time, and has the faults that are ordered from it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Form, Json, Router,
+    body::Body,
+    extract::{FromRequest as _, Multipart, Query, Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{Html, IntoResponse as _, Response},
+};
+use serde_json::{Map, Value, json};
+
+/// The bot's id, which is also the first half of its token.
+pub const BOT_ID: i64 = 7_000_000_001;
+/// The second half of the token: must never show up anywhere.
+pub const TOKEN_SECRET: &str = "AAsecretSECRETsecretSECRET";
+
+/// Something that goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// 429 with this `retry_after`, in seconds.
+    RetryAfter(u64),
+    /// A 5xx with an HTML page, as proxies answer.
+    Status(u16),
+    /// Not carried out, and never answered.
+    HangBefore,
+    /// Carried out, and never answered.
+    HangAfter,
+    /// Carried out and answered with half of the JSON.
+    Cut,
+}
+
+/// One call that arrived.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// In lower case.
+    pub method: String,
+    /// Its parameters, however they were sent.
+    pub params: Value,
+    /// When it arrived.
+    pub at: Instant,
+    /// Whether it was carried out: neither refused nor kept from it by a fault.
+    pub done: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    updates: BTreeMap<i64, Value>,
+    delivered: BTreeMap<i64, Value>,
+    again: Vec<Value>,
+    reverse: bool,
+    /// The offset that was asked for last.
+    offset: i64,
+    polls: u64,
+    next_id: i64,
+    faults: VecDeque<(String, Fault)>,
+    blocked: HashSet<i64>,
+    webhook: String,
+    files: HashMap<String, Vec<u8>>,
+    calls: Vec<Call>,
+}
+
+/// The server; it ends with the test's runtime.
+#[derive(Clone)]
+pub struct FakeTelegram {
+    address: std::net::SocketAddr,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// What a method gives: its result, or an error code with a description.
+type Outcome = Result<Value, (u16, &'static str)>;
+
+impl FakeTelegram {
+    /// Listens on a free port.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inner = Inner { next_id: 100, ..Inner::default() };
+        let fake = Self { address: listener.local_addr().unwrap(), inner: Arc::new(Mutex::new(inner)) };
+        let router = Router::new().fallback(handle).with_state(fake.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        fake
+    }
+
+    /// For `api_url`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token that is accepted.
+    pub fn token() -> String {
+        format!("{BOT_ID}:{TOKEN_SECRET}")
+    }
+
+    /// A shopper writes. Returns the update's id.
+    pub fn write(&self, chat: i64, text: &str) -> i64 {
+        self.update(&json!({"message": private_message(chat, &json!({"text": text}))}))
+    }
+
+    /// A shopper presses a button of the bot's message.
+    pub fn press(&self, chat: i64, query_id: &str, data: &str) -> i64 {
+        let message = private_message(chat, &json!({"text": "Choose"}));
+        let from = json!({"id": chat, "is_bot": false, "first_name": "Ada"});
+        let query = json!({"id": query_id, "from": from, "chat_instance": "1", "message": message, "data": data});
+        self.update(&json!({"callback_query": query}))
+    }
+
+    /// Any update; its id is set here.
+    pub fn update(&self, update: &Value) -> i64 {
+        let mut inner = self.lock();
+        inner.next_id += 1;
+        let id = inner.next_id;
+        let mut update = update.clone();
+        update["update_id"] = id.into();
+        inner.updates.insert(id, update);
+        id
+    }
+
+    /// Delivers an update again although it was confirmed.
+    pub fn deliver_again(&self, id: i64) {
+        let mut inner = self.lock();
+        let update = inner.delivered[&id].clone();
+        inner.again.push(update);
+    }
+
+    /// From now on batches come in the wrong order.
+    pub fn reverse_batches(&self) {
+        self.lock().reverse = true;
+    }
+
+    /// Lets the next call of a method that has no earlier fault waiting go wrong.
+    pub fn order(&self, method: &str, fault: Fault) {
+        self.lock().faults.push_back((method.to_lowercase(), fault));
+    }
+
+    /// The shopper blocks the bot.
+    pub fn block(&self, chat: i64) {
+        self.lock().blocked.insert(chat);
+    }
+
+    /// A file for `getFile` and for download.
+    pub fn add_file(&self, path: &str, bytes: &[u8]) {
+        self.lock().files.insert(path.to_owned(), bytes.to_owned());
+    }
+
+    /// All updates below this were confirmed.
+    pub fn offset(&self) -> i64 {
+        self.lock().offset
+    }
+
+    /// The calls of a method so far.
+    pub fn calls(&self, method: &str) -> Vec<Call> {
+        let method = method.to_lowercase();
+        self.lock().calls.iter().filter(|call| call.method == method).cloned().collect()
+    }
+
+    /// The calls of `sendMessage` to a chat, also those that went wrong.
+    pub fn tries(&self, chat: i64) -> Vec<Call> {
+        self.calls("sendMessage").into_iter().filter(|call| int(&call.params, "chat_id") == Some(chat)).collect()
+    }
+
+    /// What a chat shows of the bot's messages.
+    pub fn shown(&self, chat: i64) -> Vec<String> {
+        let tries = self.tries(chat).into_iter();
+        tries.filter(|call| call.done).map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Response {
+        let (index, fault) = self.arrived(method, &params);
+        match fault {
+            Some(Fault::RetryAfter(seconds)) => {
+                let body = json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
+                    "parameters": {"retry_after": seconds}});
+                return (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
+            }
+            Some(Fault::Status(status)) => {
+                return (StatusCode::from_u16(status).unwrap(), Html("<h1>Bad gateway</h1>")).into_response();
+            }
+            Some(Fault::HangBefore) => return std::future::pending().await,
+            Some(Fault::HangAfter | Fault::Cut) | None => {}
+        }
+        let outcome = self.carry_out(method, &params).await;
+        self.lock().calls[index].done = outcome.is_ok();
+        if fault == Some(Fault::HangAfter) {
+            return std::future::pending().await;
+        }
+        let (status, body) = match outcome {
+            Ok(result) => (200, json!({"ok": true, "result": result})),
+            Err((code, description)) => (code, json!({"ok": false, "error_code": code, "description": description})),
+        };
+        let mut body = body.to_string();
+        if fault == Some(Fault::Cut) {
+            body.truncate(10);
+        }
+        (StatusCode::from_u16(status).unwrap(), [(CONTENT_TYPE, "application/json")], body).into_response()
+    }
+
+    /// Records a call and takes the fault that was ordered for it.
+    fn arrived(&self, method: &str, params: &Value) -> (usize, Option<Fault>) {
+        let mut inner = self.lock();
+        let call = Call { method: method.to_owned(), params: params.clone(), at: Instant::now(), done: false };
+        inner.calls.push(call);
+        let waiting = inner.faults.iter().position(|(of, _)| of == method);
+        let fault = waiting.and_then(|index| inner.faults.remove(index)).map(|(_, fault)| fault);
+        (inner.calls.len() - 1, fault)
+    }
+
+    async fn carry_out(&self, method: &str, params: &Value) -> Outcome {
+        match method {
+            "getme" => Ok(json!({"id": BOT_ID, "is_bot": true, "first_name": "Shop", "username": "shop_bot",
+                "can_join_groups": true, "can_read_all_group_messages": false, "supports_inline_queries": false,
+                "can_connect_to_business": false, "has_main_web_app": false})),
+            "getwebhookinfo" => Ok(json!({"url": self.lock().webhook, "has_custom_certificate": false,
+                "pending_update_count": self.lock().updates.len()})),
+            "setwebhook" => {
+                params["url"].as_str().unwrap_or_default().clone_into(&mut self.lock().webhook);
+                Ok(json!(true))
+            }
+            "deletewebhook" => {
+                self.lock().webhook.clear();
+                Ok(json!(true))
+            }
+            "getupdates" => self.get_updates(params).await,
+            "sendmessage" => self.send(params, text_problem(params)),
+            "editmessagetext" => self.send(params, text_problem(params)),
+            "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
+            "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
+            "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
+            "getfile" => {
+                let path = params["file_id"].as_str().unwrap_or_default();
+                let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;
+                Ok(json!({"file_id": path, "file_unique_id": path, "file_size": size, "file_path": path}))
+            }
+            _ => Err((404, "Not Found: method not found")),
+        }
+    }
+
+    /// Holds the call open until there is something, as long as `timeout` says.
+    async fn get_updates(&self, params: &Value) -> Outcome {
+        let deadline = Instant::now() + Duration::from_secs(int(params, "timeout").unwrap_or(0).cast_unsigned());
+        let limit = int(params, "limit").unwrap_or(100) as usize;
+        let poll = {
+            let mut inner = self.lock();
+            if !inner.webhook.is_empty() {
+                return Err((409, "Conflict: can't use getUpdates method while webhook is active"));
+            }
+            let offset = int(params, "offset").unwrap_or(0);
+            inner.updates.retain(|id, _| *id >= offset);
+            inner.offset = inner.offset.max(offset);
+            inner.polls += 1;
+            inner.polls
+        };
+        loop {
+            {
+                let mut inner = self.lock();
+                if inner.polls != poll {
+                    return Err((409, "Conflict: terminated by other getUpdates request"));
+                }
+                let mut batch: Vec<Value> = inner.again.drain(..).collect();
+                let waiting: Vec<(i64, Value)> =
+                    inner.updates.iter().take(limit).map(|(id, update)| (*id, update.clone())).collect();
+                batch.extend(waiting.iter().map(|(_, update)| update.clone()));
+                inner.delivered.extend(waiting);
+                if inner.reverse {
+                    batch.reverse();
+                }
+                if !batch.is_empty() || Instant::now() >= deadline {
+                    return Ok(batch.into());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn send(&self, params: &Value, problem: Option<&'static str>) -> Outcome {
+        let chat = int(params, "chat_id").ok_or((400, "Bad Request: chat_id is empty"))?;
+        let mut inner = self.lock();
+        if inner.blocked.contains(&chat) {
+            return Err((403, "Forbidden: bot was blocked by the user"));
+        }
+        if let Some(problem) = problem {
+            return Err((400, problem));
+        }
+        inner.next_id += 1;
+        Ok(json!({"message_id": inner.next_id, "date": 0, "chat": {"id": chat, "type": "private", "first_name": "Ada"},
+            "text": params["text"]}))
+    }
+
+    fn download(&self, path: &str) -> Response {
+        match self.lock().files.get(path) {
+            Some(bytes) => bytes.clone().into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+}
+
+async fn handle(State(fake): State<FakeTelegram>, request: Request) -> Response {
+    let path = percent_decoded(request.uri().path());
+    let bot = format!("/bot{}/", FakeTelegram::token());
+    if let Some(file) = path.strip_prefix(&format!("/file{bot}")) {
+        return fake.download(file);
+    }
+    let Some(method) = path.strip_prefix(&bot).map(str::to_lowercase) else {
+        let body = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
+        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+    };
+    let params = params(request).await;
+    fake.call(&method, params).await
+}
+
+/// The parameters as one object: from the address, and from a body of any of the three kinds the Bot API takes.
+async fn params(request: Request<Body>) -> Value {
+    let query = Query::<HashMap<String, String>>::try_from_uri(request.uri()).unwrap();
+    let mut params: Map<String, Value> = query.0.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    if kind.starts_with("application/json") {
+        let Json(body) = Json::<Map<String, Value>>::from_request(request, &()).await.unwrap();
+        params.extend(body);
+    } else if kind.starts_with("multipart/form-data") {
+        let mut fields = Multipart::from_request(request, &()).await.unwrap();
+        while let Some(field) = fields.next_field().await.unwrap() {
+            let name = field.name().unwrap_or_default().to_owned();
+            let value = String::from_utf8_lossy(&field.bytes().await.unwrap()).into_owned();
+            params.insert(name, value.into());
+        }
+    } else if kind.starts_with("application/x-www-form-urlencoded") {
+        let Form(body) = Form::<HashMap<String, String>>::from_request(request, &()).await.unwrap();
+        params.extend(body.into_iter().map(|(name, value)| (name, value.into())));
+    }
+    params.into()
+}
+
+/// Why Telegram would refuse a text.
+fn text_problem(params: &Value) -> Option<&'static str> {
+    let text = params["text"].as_str().unwrap_or_default();
+    let buttons = params["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
+    let data_fits = |button: &Value| (1..=64).contains(&button["callback_data"].as_str().map_or(1, str::len));
+    if text.trim().is_empty() {
+        Some("Bad Request: message text is empty")
+    } else if text.encode_utf16().count() > 4096 {
+        Some("Bad Request: message is too long")
+    } else if !buttons.flat_map(|row| row.as_array().into_iter().flatten()).all(data_fits) {
+        Some("Bad Request: BUTTON_DATA_INVALID")
+    } else {
+        None
+    }
+}
+
+/// A message of a private chat, whose number is the shopper's.
+pub fn private_message(chat: i64, fields: &Value) -> Value {
+    let mut message = json!({"message_id": 1, "date": 0, "chat": {"id": chat, "type": "private", "first_name": "Ada"},
+        "from": {"id": chat, "is_bot": false, "first_name": "Ada", "language_code": "en"}});
+    message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    message
+}
+
+fn int(params: &Value, name: &str) -> Option<i64> {
+    let value = params.get(name)?;
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn percent_decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        let hex: Option<String> = (byte == b'%').then(|| rest.by_ref().take(2).map(char::from).collect());
+        bytes.push(hex.map_or(byte, |hex| u8::from_str_radix(&hex, 16).unwrap()));
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn it_behaves_like_a_bot_api_server() {
+    let fake = FakeTelegram::start().await;
+    fake.add_file("documents/a b.pdf", b"%PDF");
+    let base = fake.url();
+    let bot = format!("bot{}", FakeTelegram::token());
+    let get = async |path: String| reqwest::get(format!("{base}/{path}")).await.unwrap();
+
+    assert_eq!(get("bot1:wrong/getMe".to_owned()).await.status(), 401);
+    assert_eq!(get(format!("{bot}/GETME")).await.status(), 200);
+    assert_eq!(get(format!("{bot}/makeCoffee")).await.status(), 404);
+    let file: Value = get(format!("{bot}/getFile?file_id=documents%2Fa%20b.pdf")).await.json().await.unwrap();
+    assert_eq!(file["result"]["file_path"], "documents/a b.pdf");
+    assert_eq!(get(format!("file/{bot}/documents%2Fa%20b.pdf")).await.text().await.unwrap(), "%PDF");
+
+    let first = fake.write(1, "one");
+    let second = fake.write(1, "two");
+    let ids = async |offset: i64| {
+        let batch: Value = get(format!("{bot}/getUpdates?offset={offset}")).await.json().await.unwrap();
+        batch["result"].as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect()
+    };
+    let both: Vec<i64> = ids(0).await;
+    assert_eq!(both, [first, second]);
+    let unconfirmed: Vec<i64> = ids(second).await;
+    assert_eq!(unconfirmed, [second]);
+    let forgotten: Vec<i64> = ids(0).await;
+    assert_eq!(forgotten, [second]);
+
+    let form = reqwest::multipart::Form::new().text("chat_id", "1").text("photo", "bytes");
+    let sent = reqwest::Client::new().post(format!("{base}/{bot}/sendPhoto")).multipart(form).send().await.unwrap();
+    assert_eq!(sent.status(), 200);
+}

@@ -1,0 +1,22 @@
+//! What several parts of the tests stand on.
+
+pub mod fake_telegram;
+pub mod process;
+
+use std::{future::Future, time::Duration};
+
+/// How long something that must happen may take on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Waits until `check` gives something; fails with `what` when it never does.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+    let wait = async {
+        loop {
+            if let Some(value) = check().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("this never happened: {what}"))
+}
