@@ -1,12 +1,19 @@
 //! The one place that wires everything, and runs it until it is told to stop.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, dispatch::Dispatcher, engine::Engine, live::LiveHub, storage::Store};
+use crate::{
+    config::Config,
+    console::{self, ConsoleState, UploadFn},
+    dispatch::Dispatcher,
+    engine::Engine,
+    live::LiveHub,
+    storage::Store,
+};
 
 /// Everything that channels and pages share. Cheap to clone.
 #[derive(Clone)]
@@ -49,13 +56,20 @@ impl App {
             async move { dispatcher.run(shutdown).await }
         });
         eprintln!("Shoptalk is ready: http://{address}/");
-        axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+        if let Some(token) = console::setup_token(&self.store).await? {
+            eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
+        }
+        let service = self.router(&shutdown).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
         shutdown.cancel();
         work.await?;
         Ok(())
     }
 
-    fn router(&self) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" }))
+    fn router(&self, shutdown: &CancellationToken) -> Router {
+        let upload: UploadFn =
+            Arc::new(|name, _| Box::pin(async move { Err(format!("{name} cannot be read: files are not read yet")) }));
+        let console = ConsoleState::new(self.store.clone(), self.live.clone(), upload, shutdown.clone());
+        Router::new().route("/healthz", get(|| async { "ok" })).merge(console::router(console))
     }
 }

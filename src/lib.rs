@@ -23,6 +23,7 @@
 pub mod app;
 pub mod catalog;
 pub mod config;
+pub mod console;
 pub mod conversation;
 pub mod dispatch;
 pub mod engine;
