@@ -1,10 +1,14 @@
 //! The one place that wires everything, and runs it until it is told to stop.
 
+<<<<<<< HEAD
 pub mod ask;
 pub mod chat;
 pub mod import;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
+=======
+use std::{net::SocketAddr, sync::Arc};
+>>>>>>> console
 
 use anyhow::Context;
 use axum::{Router, routing::get};
@@ -12,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+<<<<<<< HEAD
 <<<<<<< HEAD
     channels::web_widget,
 =======
@@ -38,6 +43,15 @@ const HASHED: &str = "hashed";
 const HASHED_DIMENSIONS: usize = 384;
 /// Training examples embedded at a time.
 const EXAMPLES_AT_ONCE: usize = 32;
+=======
+    config::Config,
+    console::{self, ConsoleState, UploadFn},
+    dispatch::Dispatcher,
+    engine::Engine,
+    live::LiveHub,
+    storage::Store,
+};
+>>>>>>> console
 
 /// Everything that channels and pages share. Cheap to clone.
 #[derive(Clone)]
@@ -163,9 +177,17 @@ impl App {
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
+<<<<<<< HEAD
         axum::serve(listener, self.router(&shutdown))
             .with_graceful_shutdown(shutdown.clone().cancelled_owned())
             .await?;
+=======
+        if let Some(token) = console::setup_token(&self.store).await? {
+            eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
+        }
+        let service = self.router(&shutdown).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+>>>>>>> console
         shutdown.cancel();
         work.await?;
         refresh.await?;
@@ -173,6 +195,7 @@ impl App {
         Ok(())
     }
 
+<<<<<<< HEAD
 <<<<<<< HEAD
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
@@ -214,5 +237,12 @@ async fn keep_fresh(engine: Arc<Engine>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => {}
             () = tokio::time::sleep(REFRESH) => {}
         }
+=======
+    fn router(&self, shutdown: &CancellationToken) -> Router {
+        let upload: UploadFn =
+            Arc::new(|name, _| Box::pin(async move { Err(format!("{name} cannot be read: files are not read yet")) }));
+        let console = ConsoleState::new(self.store.clone(), self.live.clone(), upload, shutdown.clone());
+        Router::new().route("/healthz", get(|| async { "ok" })).merge(console::router(console))
+>>>>>>> console
     }
 }

@@ -38,5 +38,6 @@ pub mod orders;
 pub mod inference;
 pub mod models;
 pub mod knowledge;
+pub mod console;
 pub mod storage;
 pub mod app;

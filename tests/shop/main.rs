@@ -1,6 +1,7 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
 
 mod browser;
+mod console;
 mod inference;
 mod intents;
 mod knowledge;
