@@ -1,14 +1,10 @@
 //! The one place that wires everything, and runs it until it is told to stop.
 
-<<<<<<< HEAD
 pub mod ask;
 pub mod chat;
 pub mod import;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
-=======
-use std::{net::SocketAddr, sync::Arc};
->>>>>>> console
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
@@ -16,13 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-<<<<<<< HEAD
-<<<<<<< HEAD
-    channels::web_widget,
-=======
-    channels::telegram,
->>>>>>> telegram
+    channels::{telegram, web_widget},
     config::Config,
+    console::{self, ConsoleState, UploadFn, UploadReport},
     dispatch::Dispatcher,
     engine::{Clock, Engine},
     inference::{Embedder, LanguageModel},
@@ -36,22 +28,12 @@ use crate::{
 
 /// How soon a change of the shop's documents and records reaches the conversations.
 const REFRESH: Duration = Duration::from_secs(1);
-
 /// The encoder's name that stands for no model at all; for tests.
 const HASHED: &str = "hashed";
 /// Numbers per hashed vector.
 const HASHED_DIMENSIONS: usize = 384;
 /// Training examples embedded at a time.
 const EXAMPLES_AT_ONCE: usize = 32;
-=======
-    config::Config,
-    console::{self, ConsoleState, UploadFn},
-    dispatch::Dispatcher,
-    engine::Engine,
-    live::LiveHub,
-    storage::Store,
-};
->>>>>>> console
 
 /// Everything that channels and pages share. Cheap to clone.
 #[derive(Clone)]
@@ -123,8 +105,9 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     if let Some(head) = cached.and_then(|bytes| IntentClassifier::from_bytes(&bytes, &examples, embedder.name()).ok()) {
         return Ok(head);
     }
-    let bar = indicatif::ProgressBar::new(examples.len() as u64)
-        .with_style(indicatif::ProgressStyle::with_template("learning what shoppers ask (once) {wide_bar} {pos}/{len}")?);
+    let bar = indicatif::ProgressBar::new(examples.len() as u64).with_style(indicatif::ProgressStyle::with_template(
+        "learning what shoppers ask (once) {wide_bar} {pos}/{len}",
+    )?);
     let mut embeddings = Vec::with_capacity(examples.len());
     for step in examples.chunks(EXAMPLES_AT_ONCE) {
         embeddings.extend(embedder.embed_queries(step.iter().map(|example| example.text.clone()).collect()).await?);
@@ -132,8 +115,7 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     }
     bar.finish_and_clear();
     let name = embedder.name().to_owned();
-    let head =
-        tokio::task::spawn_blocking(move || IntentClassifier::train(&examples, &embeddings, &name)).await??;
+    let head = tokio::task::spawn_blocking(move || IntentClassifier::train(&examples, &embeddings, &name)).await??;
     // Kept under another name first, so that a second start never reads half a file. Not keeping it only costs time.
     let part = cache.with_extension(format!("{}.part", std::process::id()));
     if let Err(error) = std::fs::write(&part, head.to_bytes()).and_then(|()| std::fs::rename(&part, &cache)) {
@@ -177,17 +159,11 @@ impl App {
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
-<<<<<<< HEAD
-        axum::serve(listener, self.router(&shutdown))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-            .await?;
-=======
         if let Some(token) = console::setup_token(&self.store).await? {
             eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
         }
         let service = self.router(&shutdown).into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
->>>>>>> console
         shutdown.cancel();
         work.await?;
         refresh.await?;
@@ -195,19 +171,6 @@ impl App {
         Ok(())
     }
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-    /// Every page and API. Streams that would last for ever end at `shutdown`.
-    pub fn router(&self, shutdown: &CancellationToken) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" })).merge(web_widget::router(self.widget_state(shutdown)))
-    }
-
-    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
-        let media_dir = self.config.data_dir.join("media");
-        let origins = &self.config.server.widget_origins;
-        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
-        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
-=======
     /// The bot, when there is one. Without it the rest of the shop still works.
     fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
         let (app, shutdown) = (self.clone(), shutdown.clone());
@@ -219,9 +182,34 @@ impl App {
         })
     }
 
-    fn router(&self) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" }))
->>>>>>> telegram
+    /// Every page and API. Streams that would last for ever end at `shutdown`.
+    pub fn router(&self, shutdown: &CancellationToken) -> Router {
+        let console = ConsoleState::new(self.store.clone(), self.live.clone(), self.upload(), shutdown.clone());
+        Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .merge(web_widget::router(self.widget_state(shutdown)))
+            .merge(console::router(console))
+    }
+
+    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
+        let media_dir = media_dir(&self.config);
+        let origins = &self.config.server.widget_origins;
+        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
+        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
+    }
+
+    /// What the console does with an uploaded file.
+    fn upload(&self) -> UploadFn {
+        let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
+        Arc::new(move |name, bytes| {
+            let (importer, engine) = (importer.clone(), Arc::clone(&engine));
+            Box::pin(async move {
+                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let summary = report.summary();
+                Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
+            })
+        })
     }
 }
 
@@ -237,12 +225,5 @@ async fn keep_fresh(engine: Arc<Engine>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => {}
             () = tokio::time::sleep(REFRESH) => {}
         }
-=======
-    fn router(&self, shutdown: &CancellationToken) -> Router {
-        let upload: UploadFn =
-            Arc::new(|name, _| Box::pin(async move { Err(format!("{name} cannot be read: files are not read yet")) }));
-        let console = ConsoleState::new(self.store.clone(), self.live.clone(), upload, shutdown.clone());
-        Router::new().route("/healthz", get(|| async { "ok" })).merge(console::router(console))
->>>>>>> console
     }
 }
