@@ -102,7 +102,7 @@ static CHINESE: Words = Words {
     other_tag: "en",
     other_name: "English",
     shop: "演示商店",
-    lead: "配送、退货、商品,都可以问。助手根据本店自己的文档回答,并注明出处。",
+    lead: "配送、退货、商品，都可以问。助手根据本店自己的文档回答，并注明出处。",
     ask: "提个问题",
     ask_about: "问问这件",
     about_product: "请介绍一下{}。",
@@ -113,10 +113,10 @@ static CHINESE: Words = Words {
     sold_out: "已售罄",
     questions: "大家常问",
     embed: "把聊天窗口放到您的网店",
-    embed_lead: "把这一行复制到每个页面的 </body> 之前即可,无需其他步骤。",
+    embed_lead: "把这一行复制到每个页面的 </body> 之前即可，无需其他步骤。",
     embed_options: "选项",
     console: "客服后台",
-    footer: "本页由您的数据生成,仅作演示,不能下单。",
+    footer: "本页由您的数据生成，仅作演示，不能下单。",
 };
 
 fn words(language: Language) -> &'static Words {
@@ -208,7 +208,7 @@ fn tile(product: Product, picture: Option<String>) -> Tile {
         price: product.price.to_string(),
         stock: product.stock,
         initial: first_letter(if product.category.is_empty() { &product.title } else { &product.category }),
-        tint: product.category.bytes().map(usize::from).sum::<usize>() % 6,
+        tint: product.category.bytes().fold(7, |hash: usize, byte| (hash * 31 + usize::from(byte)) % 8191) % 6,
         title: product.title,
         category: product.category,
         picture,

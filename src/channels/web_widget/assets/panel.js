@@ -7,6 +7,7 @@ class Panel {
     this.handlers = handlers;
     this.isOpen = false;
     this.unread = 0;
+    this.followsEnd = true;
     this.build();
     this.followTheme();
     this.followViewport();
@@ -101,6 +102,9 @@ class Panel {
       this.draft,
       this.chips,
     );
+    // A notice above or a keyboard below makes the log smaller; who read the end goes on reading the end.
+    this.log.addEventListener("scroll", () => (this.followsEnd = this.isAtEnd()), { passive: true });
+    new ResizeObserver(() => this.followsEnd && this.scrollToEnd()).observe(this.log);
     return this.log;
   }
 
@@ -301,9 +305,7 @@ class Panel {
     }
     const view = window.visualViewport;
     if (!view) return;
-    const atEnd = this.isAtEnd();
     this.root.style.setProperty("--view-height", `${view.height}px`);
     this.root.style.setProperty("--view-top", `${view.offsetTop}px`);
-    if (atEnd) this.scrollToEnd();
   }
 }
