@@ -32,8 +32,8 @@ pub struct Extract {
 }
 
 /// The part of a passage that answers a question.
-pub fn extract(question: &str, found: &Found<'_>, lexical: &LexicalIndex) -> Extract {
-    let passage = found.passage;
+pub fn extract(question: &str, found: &Found, lexical: &LexicalIndex) -> Extract {
+    let passage = &found.passage;
     let (text, quote) = match passage.chunk.kind {
         ChunkKind::Row => (say_row(question, passage), passage.chunk.text.clone()),
         ChunkKind::Question => (passage.chunk.text.clone(), passage.chunk.text.clone()),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    channels::telegram,
+    channels::{telegram, web_widget},
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
@@ -20,12 +20,20 @@ use crate::{
     intents::{self, IntentClassifier},
     knowledge::import::Importer,
     live::LiveHub,
+    models::ModelStore,
     prompts::Prompts,
     storage::Store,
 };
 
 /// How soon a change of the shop's documents and records reaches the conversations.
 const REFRESH: Duration = Duration::from_secs(1);
+
+/// The encoder's name that stands for no model at all; for tests.
+const HASHED: &str = "hashed";
+/// Numbers per hashed vector.
+const HASHED_DIMENSIONS: usize = 384;
+/// Training examples embedded at a time.
+const EXAMPLES_AT_ONCE: usize = 32;
 
 /// Everything that channels and pages share. Cheap to clone.
 #[derive(Clone)]
@@ -61,14 +69,27 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     })
 }
 
+/// The downloaded models.
+pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
+    Ok(ModelStore::open(config.models.dir.clone())?)
+}
+
 /// The encoder, fetched when it is not there yet.
 pub async fn open_embedder(config: &Config) -> anyhow::Result<Embedder> {
-    if config.models.encoder == "hashed" {
-        return Ok(Embedder::hashed(384));
+    if config.models.encoder == HASHED {
+        return Ok(Embedder::hashed(HASHED_DIMENSIONS));
     }
-    let dir = PathBuf::from(std::env::var("HOME")?).join(".cache/shoptalk/dev");
-    Ok(tokio::task::spawn_blocking(move || Embedder::e5(&dir.join("e5-small-q4.bin"), &dir.join("tokenizer.json")))
-        .await??)
+    let files = model_store(config)?.pull(&config.models.encoder).await?;
+    Ok(tokio::task::spawn_blocking(move || Embedder::local(&files)).await??)
+}
+
+/// The chat model, fetched when it is not there yet. A shop can do without: it then quotes its documents.
+async fn open_language_model(config: &Config) -> anyhow::Result<Option<LanguageModel>> {
+    if config.models.chat.is_empty() {
+        return Ok(None);
+    }
+    let files = model_store(config)?.pull(&config.models.chat).await?;
+    Ok(Some(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??))
 }
 
 /// Pictures of the catalogue.
@@ -76,24 +97,30 @@ pub fn media_dir(config: &Config) -> PathBuf {
     config.data_dir.join("media")
 }
 
-/// The trained intent head, from its cache or trained now.
-async fn open_classifier(embedder: &Embedder) -> anyhow::Result<IntentClassifier> {
+/// The trained intent head, from its cache beside the models, or trained now.
+async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result<IntentClassifier> {
     let examples = intents::builtin_examples()?;
-    let cache =
-        PathBuf::from(std::env::var("HOME")?).join(format!(".cache/shoptalk/dev/intents-{}.bin", embedder.name()));
-    if let Some(head) = std::fs::read(&cache)
-        .ok()
-        .and_then(|bytes| IntentClassifier::from_bytes(&bytes, &examples, embedder.name()).ok())
-    {
+    let cache = model_store(config)?.dir().join(format!("intents-{}.bin", embedder.name()));
+    let cached = std::fs::read(&cache).ok();
+    if let Some(head) = cached.and_then(|bytes| IntentClassifier::from_bytes(&bytes, &examples, embedder.name()).ok()) {
         return Ok(head);
     }
-    eprintln!("Training the intent head on {} examples, once …", examples.len());
+    let bar = indicatif::ProgressBar::new(examples.len() as u64)
+        .with_style(indicatif::ProgressStyle::with_template("learning what shoppers ask (once) {wide_bar} {pos}/{len}")?);
     let mut embeddings = Vec::with_capacity(examples.len());
-    for step in examples.chunks(32) {
+    for step in examples.chunks(EXAMPLES_AT_ONCE) {
         embeddings.extend(embedder.embed_queries(step.iter().map(|example| example.text.clone()).collect()).await?);
+        bar.inc(step.len() as u64);
     }
-    let head = IntentClassifier::train(&examples, &embeddings, embedder.name())?;
-    let _ = std::fs::write(&cache, head.to_bytes());
+    bar.finish_and_clear();
+    let name = embedder.name().to_owned();
+    let head =
+        tokio::task::spawn_blocking(move || IntentClassifier::train(&examples, &embeddings, &name)).await??;
+    // Kept under another name first, so that a second start never reads half a file. Not keeping it only costs time.
+    let part = cache.with_extension(format!("{}.part", std::process::id()));
+    if let Err(error) = std::fs::write(&part, head.to_bytes()).and_then(|()| std::fs::rename(&part, &cache)) {
+        tracing::warn!(%error, "the trained intent head cannot be kept and will be trained again");
+    }
     Ok(head)
 }
 
@@ -102,9 +129,11 @@ impl App {
     pub async fn open(config: Config, models: Models) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
         let embedder = open_embedder(&config).await?;
-        let language_model: Option<LanguageModel> = None;
-        let _ = models;
-        let classifier = open_classifier(&embedder).await?;
+        let classifier = open_classifier(&config, &embedder).await?;
+        let language_model = match models {
+            Models::All => open_language_model(&config).await?,
+            Models::Encoder => None,
+        };
         let prompts = Prompts::load(Some(&config.data_dir.join("prompts")))?;
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
         let importer = Importer::new(store.clone(), embedder.clone(), &media_dir(&config));
@@ -130,7 +159,9 @@ impl App {
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
-        axum::serve(listener, self.router()).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+        axum::serve(listener, self.router(&shutdown))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .await?;
         shutdown.cancel();
         work.await?;
         refresh.await?;
@@ -149,8 +180,16 @@ impl App {
         })
     }
 
-    fn router(&self) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" }))
+    /// Every page and API. Streams that would last for ever end at `shutdown`.
+    pub fn router(&self, shutdown: &CancellationToken) -> Router {
+        Router::new().route("/healthz", get(|| async { "ok" })).merge(web_widget::router(self.widget_state(shutdown)))
+    }
+
+    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
+        let media_dir = self.config.data_dir.join("media");
+        let origins = &self.config.server.widget_origins;
+        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
+        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
     }
 }
 

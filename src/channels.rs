@@ -1,3 +1,4 @@
 //! Where shoppers write: each channel parses its updates into `Inbound` and delivers replies.
 
 pub mod telegram;
+pub mod web_widget;

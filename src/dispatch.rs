@@ -100,6 +100,7 @@ impl Dispatcher {
 
     async fn work(&self, pending: PendingInbound) {
         let id = pending.id;
+        let (channel, chat) = (pending.inbound.channel, pending.inbound.chat.clone());
         let turn = tokio::spawn({
             let this = self.clone();
             async move { this.turn(&pending).await }
@@ -113,6 +114,7 @@ impl Dispatcher {
         if let Err(error) = self.store.inbound_failed(id, &error, ATTEMPTS_MAX).await {
             tracing::error!(inbox_id = id, %error, "a failed turn cannot be noted");
         }
+        self.live.announce(channel, &chat, LiveEvent::Changed);
         self.wake.notify_one();
     }
 

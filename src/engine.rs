@@ -19,7 +19,7 @@ use crate::{
     conversation::{Conversation, Event, Exchange},
     inference::{Embedder, InferenceError, LanguageModel},
     intents::{self, Intent, IntentClassifier, IntentScores},
-    language::detect_language,
+    language::{detect_language, sentences},
     message::{
         Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp, Trace,
     },
@@ -32,17 +32,21 @@ use crate::{
 /// Longest message that is read, in characters.
 const TEXT_MAX: usize = 4_000;
 /// From this probability on, a passage answers.
-const ANSWERS: f32 = 0.5;
+const ANSWERS: f32 = 0.35;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked.
-const ANSWERS_OFF_TOPIC: f32 = 0.85;
+const ANSWERS_OFF_TOPIC: f32 = 0.75;
 /// A second passage this close to the first, in probability, is said as well.
 const SECOND_WITHIN: f32 = 0.06;
 /// From this probability on, a passage is near enough to be named when declining.
-const NEAREST: f32 = 0.2;
+const NEAREST: f32 = 0.12;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;
 /// An intent with less is not acted upon.
 const SURE: f32 = 0.5;
+/// An intent with more is acted upon even where the documents have an answer.
+const CERTAIN: f32 = 0.9;
+/// Single questions of a message that are looked up on their own.
+const QUESTIONS_MAX: usize = 3;
 
 /// Why no turn could be made.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +104,10 @@ pub struct Engine {
 
 /// What the ways a turn can go have in common.
 struct Asked<'a> {
-    /// The words, masked and completed.
-    lookup: Lookup,
+    /// The words, masked: the whole message first, then its single questions.
+    lookups: Vec<Lookup>,
+    /// Passages of the documents, best first.
+    found: Vec<Found>,
     /// The words as sent: only for order numbers and proofs.
     raw: &'a str,
     language: Language,
@@ -110,6 +116,18 @@ struct Asked<'a> {
     snapshot: Arc<Snapshot>,
     /// The earlier question, when this one continues it.
     context: Option<Lookup>,
+}
+
+impl Asked<'_> {
+    /// Whether a passage answers.
+    fn answerable(&self) -> bool {
+        self.found.first().is_some_and(|found| found.score >= ANSWERS)
+    }
+
+    /// The words, masked.
+    fn text(&self) -> &str {
+        self.lookups.first().map_or("", |lookup| lookup.text.as_str())
+    }
 }
 
 /// What a way a turn can go gives back; `Engine::handle` makes a `Reply` of it.
@@ -124,7 +142,6 @@ struct Said {
     declined: bool,
     generated: bool,
     suggestions: Vec<String>,
-    passages: Vec<PassageTrace>,
     support: Vec<String>,
     prompt: Option<String>,
     /// Products named in a question about records.
@@ -209,19 +226,23 @@ impl Engine {
         let language = conversation.language;
         let masked = with_emoji_names(&privacy::mask(text));
         let before = follow_up::context(&masked, conversation.memory.last());
-        let texts: Vec<String> = std::iter::once(masked.clone()).chain(before.map(str::to_owned)).collect();
-        let mut embeddings = self.embedder.embed_queries(texts).await?.into_iter();
-        let embedding = embeddings.next().unwrap_or_default();
-        let context =
-            before.zip(embeddings.next()).map(|(text, embedding)| Lookup { text: text.to_owned(), embedding });
+        let mut texts = single_questions(&masked);
+        texts.extend(before.map(str::to_owned));
+        let embeddings = self.embedder.embed_queries(texts.clone()).await?;
+        let mut lookups: Vec<Lookup> =
+            texts.into_iter().zip(embeddings).map(|(text, embedding)| Lookup { text, embedding }).collect();
+        let context = if before.is_some() { lookups.pop() } else { None };
+        let embedding = lookups.first().map(|lookup| lookup.embedding.clone()).unwrap_or_default();
         let mut scores = self.classifier.predict(&masked, &embedding);
         if let Some((intent, probability)) = intents::rule_intent(&masked, language) {
             scores.ranked.retain(|(other, _)| *other != intent);
             scores.ranked.insert(0, (intent, probability));
         }
         let intent = scores.top().0;
-        let lookup = Lookup { text: masked, embedding };
-        Ok(Asked { lookup, raw: text, language, scores, intent, snapshot: self.snapshot(), context })
+        let snapshot = self.snapshot();
+        let question = Question { lookups: &lookups, context: context.as_ref(), language };
+        let found = snapshot.knowledge.search(&question, TRACED).await?;
+        Ok(Asked { lookups, found, raw: text, language, scores, intent, snapshot, context })
     }
 
     /// Which way the turn goes.
@@ -243,7 +264,10 @@ impl Engine {
             return Ok(said);
         }
         match intent {
-            Intent::OrderStatus => self.order_status(conversation, asked, &[]).await,
+            // "How long do you look for a lost parcel?" sounds like an order and is a rule.
+            Intent::OrderStatus if probability >= CERTAIN || !asked.answerable() => {
+                self.order_status(conversation, asked, &[]).await
+            }
             Intent::Greeting if probability >= SURE => Ok(self.greet(asked)),
             Intent::Thanks if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Thanks)),
             Intent::Goodbye if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Goodbye)),
@@ -251,38 +275,32 @@ impl Engine {
             Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
             Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
             Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
-            _ => self.answer(conversation, asked).await,
+            _ => Ok(self.answer(asked).await),
         }
     }
 
     /// Answers from documents and records, or declines.
-    async fn answer(&self, conversation: &mut Conversation, asked: &Asked<'_>) -> Result<Said, EngineError> {
-        let snapshot = Arc::clone(&asked.snapshot);
-        let question = Question { lookup: &asked.lookup, context: asked.context.as_ref(), language: asked.language };
-        let found = snapshot.knowledge.search(&question, TRACED).await?;
-        let passages: Vec<PassageTrace> = found.iter().map(traced).collect();
-        let best = found.first().map_or(0.0, |found| found.score);
+    async fn answer(&self, asked: &Asked<'_>) -> Said {
+        let best = asked.found.first().map_or(0.0, |found| found.score);
         let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
             && asked.scores.top().1 >= SURE;
         let threshold = if off_topic { ANSWERS_OFF_TOPIC } else { ANSWERS };
-        let said = if best >= threshold {
-            self.quote(asked, &found).await
+        if best >= threshold {
+            self.quote(asked, &asked.found).await
         } else {
-            self.decline(asked, found.first().filter(|found| found.score >= NEAREST && !off_topic))
-        };
-        let _ = conversation;
-        Ok(Said { passages, ..said })
+            self.decline(asked, asked.found.first().filter(|found| found.score >= NEAREST && !off_topic))
+        }
     }
 
     /// Says what the best passages say.
-    async fn quote(&self, asked: &Asked<'_>, found: &[Found<'_>]) -> Said {
+    async fn quote(&self, asked: &Asked<'_>, found: &[Found]) -> Said {
         let lexical = asked.snapshot.knowledge.lexical();
         let question = match &asked.context {
-            Some(context) => format!("{} {}", context.text, asked.lookup.text),
-            None => asked.lookup.text.clone(),
+            Some(context) => format!("{} {}", context.text, asked.text()),
+            None => asked.text().to_owned(),
         };
         let best = found[0].score;
-        let chosen: Vec<&Found<'_>> = found
+        let chosen: Vec<&Found> = found
             .iter()
             .take(2)
             .enumerate()
@@ -334,7 +352,7 @@ impl Engine {
         self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => extract.text })
     }
 
-    fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found<'_>>) -> Said {
+    fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found>) -> Said {
         let phrase = match asked.intent {
             Intent::OffTopic if asked.scores.top().1 >= SURE => Phrase::DeclineOffTopic,
             Intent::PromptAttack if asked.scores.top().1 >= SURE => Phrase::DeclineAttack,
@@ -344,7 +362,7 @@ impl Engine {
         };
         let nearest = nearest
             .filter(|found| found.passage.chunk.language == asked.language)
-            .map(|found| answer::place(found.passage));
+            .map(|found| answer::place(&found.passage));
         let text = self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest });
         let suggestions = vec![self.say(asked, Phrase::SuggestHuman)];
         Said { declined: true, suggestions, ..Said::new(Route::Decline, text) }
@@ -403,14 +421,14 @@ impl Engine {
     fn finish(&self, conversation: &mut Conversation, asked: Asked<'_>, said: Said, latency_ms: LatencyMs) -> Reply {
         let route = said.route.unwrap_or(Route::Decline);
         let question = match &asked.context {
-            Some(context) => format!("{} {}", context.text, asked.lookup.text),
-            None => asked.lookup.text.clone(),
+            Some(context) => format!("{} {}", context.text, asked.text()),
+            None => asked.text().to_owned(),
         };
         let mut products = said.about;
         products.extend(said.products.iter().map(|card| card.sku.clone()));
         if route != Route::Smalltalk {
             conversation.memory.remember(Exchange {
-                question: asked.lookup.text.clone(),
+                question: asked.text().to_owned(),
                 reply: privacy::mask(&said.text),
                 intent: asked.intent.as_str().to_owned(),
                 declined: said.declined,
@@ -429,14 +447,14 @@ impl Engine {
             products: said.products,
             handoff: said.handoff,
             declined: said.declined,
-            sentiment: intents::sentiment(&asked.lookup.text),
+            sentiment: intents::sentiment(asked.text()),
             generated: said.generated,
             latency_ms,
             suggestions: said.suggestions,
             trace: Trace {
                 query: question,
                 intents,
-                passages: said.passages,
+                passages: asked.found.iter().map(traced).collect(),
                 support: said.support,
                 encoder: self.embedder.name().to_owned(),
                 model: self
@@ -472,13 +490,30 @@ fn with_emoji_names(text: &str) -> String {
         .collect()
 }
 
-fn traced(found: &Found<'_>) -> PassageTrace {
+/// The whole text first; of a longer story also the sentences that ask, since the rest only dilutes them.
+fn single_questions(text: &str) -> Vec<String> {
+    let parts = sentences(text);
+    let mut texts = vec![text.to_owned()];
+    if parts.len() > 1 {
+        let asks = |part: &&&str| part.contains(['?', '？']);
+        let asking: Vec<&&str> = parts.iter().filter(asks).collect();
+        let chosen = if asking.is_empty() { parts.iter().rev().take(1).collect() } else { asking };
+        texts.extend(chosen.into_iter().rev().take(QUESTIONS_MAX).map(|part| part.trim().to_owned()));
+    }
+    texts
+}
+
+fn traced(found: &Found) -> PassageTrace {
     PassageTrace {
         document: found.passage.document.clone(),
         heading: found.passage.chunk.heading.clone(),
         text: found.passage.chunk.text.clone(),
         cosine: found.cosine,
         bm25: found.bm25,
+        z: found.features.z,
+        coverage: found.features.coverage,
+        bm25_share: found.features.bm25,
+        cross_language: found.features.cross_language,
         score: found.score,
     }
 }

@@ -2,16 +2,29 @@
 //! `LanguageModel` that continues a chat. One thread owns each local model and takes work from a bounded queue;
 //! a full queue is `InferenceError::Overloaded`, and work whose asker has gone is dropped.
 
-pub mod e5_wheel;
-pub mod encoder;
-mod chat;
-mod embedder;
-mod hashed;
-
 use serde::{Deserialize, Serialize};
 
-pub use chat::{Generation, LanguageModel};
+mod bert;
+mod bert_weights;
+mod chat_template;
+mod e5_wheel;
+mod embedder;
+mod embedder_thread;
+mod encoder;
+mod generation;
+mod gguf_chat;
+mod hashed;
+mod language_model;
+mod language_model_thread;
+mod text_stream;
+pub mod threads;
+
 pub use embedder::Embedder;
+pub use embedder_thread::LocalEmbedder;
+pub use generation::{Generation, StopFlag};
+pub use hashed::HashedEmbedder;
+pub use language_model::{LanguageModel, ScriptedLanguageModel};
+pub use language_model_thread::LocalLanguageModel;
 
 /// Why a model gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +46,13 @@ pub enum InferenceError {
     /// The model failed; the text says where.
     #[error("the model failed: {0}")]
     Failed(String),
+}
+
+impl InferenceError {
+    /// A failure at `step`, with its cause.
+    pub(crate) fn failed(step: &str, cause: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{step}: {cause}"))
+    }
 }
 
 /// Who speaks in a chat prompt.

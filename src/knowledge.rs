@@ -225,12 +225,12 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format, ReadError> {
         "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
         "html" | "htm" | "xhtml" => Format::Html,
         "csv" | "tsv" => Format::Csv,
-        "txt" | "text" | "log" | "" => Format::Text,
         "xlsx" | "xlsm" => return Err(damaged(name, "XLSX")),
         "docx" | "docm" => return Err(damaged(name, "DOCX")),
         "pdf" => return Err(damaged(name, "PDF")),
         "rtf" => return Err(unsupported("RTF; save it as DOCX")),
         "xml" | "json" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
+        // Text, whatever its name.
         _ => Format::Text,
     };
     if matches!(format, Format::Html | Format::Markdown) && bytes.len() > MARKUP_MAX {
@@ -256,7 +256,7 @@ fn format_of_content(name: &str, bytes: &[u8]) -> Result<Option<Format>, ReadErr
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         let archive = archive::Archive::open(name, "DOCX or XLSX", bytes)?;
         let mut format = None;
-        for part in archive.names() {
+        for part in archive.names().map(|part| part.replace('\\', "/").to_lowercase()) {
             if part.starts_with("word/") {
                 format = Some(Format::Docx);
             } else if part.starts_with("xl/") {

@@ -36,6 +36,7 @@ pub mod prompts;
 pub mod answer;
 pub mod orders;
 pub mod inference;
+pub mod models;
 pub mod knowledge;
 pub mod storage;
 pub mod app;

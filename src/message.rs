@@ -268,6 +268,18 @@ pub struct PassageTrace {
     pub cosine: f32,
     /// BM25 score.
     pub bm25: f32,
+    /// Standard deviations by which the cosine stands out from the shop's other passages.
+    #[serde(default)]
+    pub z: f32,
+    /// Share of the question's weighted words that the passage has, 0 to 1.
+    #[serde(default)]
+    pub coverage: f32,
+    /// BM25 over the most it could be.
+    #[serde(default)]
+    pub bm25_share: f32,
+    /// Question and passage are in different languages.
+    #[serde(default)]
+    pub cross_language: bool,
     /// Calibrated probability that it answers.
     pub score: f32,
 }

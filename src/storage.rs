@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{Role, User};
 pub use conversations::{
-    Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, StoredMessage, TurnOutcome,
+    Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
 };
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use records::StoredProduct;

@@ -36,7 +36,7 @@ impl Engine {
             return Ok(None);
         }
         let mut pending = pending.unwrap_or_else(|| PendingVerification {
-            question: asked.lookup.text.clone(),
+            question: asked.text().to_owned(),
             ..PendingVerification::default()
         });
         pending.order_id = numbers.into_iter().next().or(pending.order_id);
@@ -100,7 +100,7 @@ impl Engine {
         numbers: &[String],
     ) -> Result<Said, EngineError> {
         let Some(customer) = conversation.verified_customer().map(str::to_owned) else {
-            let pending = PendingVerification { question: asked.lookup.text.clone(), ..PendingVerification::default() };
+            let pending = PendingVerification { question: asked.text().to_owned(), ..PendingVerification::default() };
             let said = self.ask_for_proof(asked, &pending);
             conversation.memory.verification = Some(pending);
             return Ok(said);
@@ -141,7 +141,7 @@ impl Engine {
 
     /// Products that the message names, by title or by a word of their category.
     fn named_products(&self, asked: &Asked<'_>) -> Vec<Product> {
-        let text = asked.lookup.text.to_lowercase();
+        let text = asked.text().to_lowercase();
         let said: std::collections::HashSet<String> =
             crate::retrieval::lexical::terms(&text).into_iter().filter(|t| !t.stop).map(|t| t.text).collect();
         let names = |words: &str| {

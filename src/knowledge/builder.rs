@@ -46,11 +46,19 @@ pub fn is_bold_heading(text: &str) -> bool {
         && !text.ends_with(['.', '!', ';', ',', '。', '！', '；', '，'])
 }
 
+/// A heading that is open.
+struct Heading {
+    level: u8,
+    text: String,
+    /// Something stands below it.
+    used: bool,
+}
+
 /// Takes a document's parts in reading order.
 #[derive(Default)]
 pub struct Builder {
     title: Option<String>,
-    headings: Vec<(u8, String)>,
+    headings: Vec<Heading>,
     blocks: Vec<Block>,
     dropped: Vec<String>,
 }
@@ -64,19 +72,23 @@ impl Builder {
         }
     }
 
-    /// A heading; `level` 1 is the outermost. Headings of the same and of deeper levels end here.
+    /// A heading; `level` 1 is the outermost. Headings of the same and of deeper levels end here. One with nothing below
+    /// it becomes a paragraph, so that its words can be found and quoted.
     pub fn heading(&mut self, level: u8, text: &str) {
         let text = squeeze(text);
         if text.is_empty() {
             return;
         }
-        self.headings.retain(|(other, _)| *other < level);
-        self.headings.push((level, text));
+        self.end_heading(level);
+        self.headings.push(Heading { level, text, used: false });
     }
 
     /// Ends the headings of `level` and deeper.
     pub fn end_heading(&mut self, level: u8) {
-        self.headings.retain(|(other, _)| *other < level);
+        let ended: Vec<Heading> = self.headings.extract_if(.., |heading| heading.level >= level).collect();
+        for heading in ended.into_iter().filter(|heading| !heading.used) {
+            self.paragraph(&heading.text);
+        }
     }
 
     /// A paragraph; line breaks inside of it are kept.
@@ -106,8 +118,11 @@ impl Builder {
 
     /// A table, row by row.
     pub fn table(&mut self, table: Table) {
-        let path = self.path();
-        self.blocks.extend(table.into_blocks(&path));
+        let blocks = table.into_blocks(&self.path());
+        if !blocks.is_empty() {
+            self.mark_used();
+            self.blocks.extend(blocks);
+        }
     }
 
     /// How many blocks there are so far, to be given to `answer_since`.
@@ -147,19 +162,27 @@ impl Builder {
     }
 
     fn path(&self) -> Vec<String> {
-        self.headings.iter().map(|(_, text)| text.clone()).collect()
+        self.headings.iter().map(|heading| heading.text.clone()).collect()
+    }
+
+    fn mark_used(&mut self) {
+        for heading in &mut self.headings {
+            heading.used = true;
+        }
     }
 
     fn text(&mut self, kind: BlockKind, text: &str) {
         let text = squeeze_lines(text);
         if !text.is_empty() {
             let heading = self.path();
+            self.mark_used();
             self.blocks.push(Block { heading, kind, text });
         }
     }
 
     /// The finished document; its title is the outermost heading where it names none itself.
-    pub fn finish(self) -> Document {
+    pub fn finish(mut self) -> Document {
+        self.end_heading(0);
         let mut blocks = pair_questions(self.blocks);
         blocks.retain(|block| !block.text.is_empty());
         let title = self.title.or_else(|| blocks.first().and_then(|block| block.heading.first().cloned()));
@@ -184,30 +207,28 @@ fn looks_like_caption(text: &str) -> bool {
 /// Paragraphs `Q: ...` and `A: ...` (`问：`, `答：`) in succession are a question and its answer.
 fn pair_questions(blocks: Vec<Block>) -> Vec<Block> {
     let mut paired: Vec<Block> = Vec::with_capacity(blocks.len());
-    for mut block in blocks {
-        if block.kind == BlockKind::Paragraph {
-            if let Some((question, answer)) = block
-                .text
-                .split_once('\n')
-                .and_then(|(question, answer)| Some((marked(question, QUESTION_MARKS)?, marked(answer, ANSWER_MARKS)?)))
-            {
-                block.kind = BlockKind::QuestionAnswer { question: question.to_owned() };
-                block.text = answer.to_owned();
-            } else if let Some(answer) = marked(&block.text, ANSWER_MARKS) {
-                let question = paired.pop_if(|last| {
-                    last.kind == BlockKind::Paragraph
-                        && last.heading == block.heading
-                        && marked(&last.text, QUESTION_MARKS).is_some()
-                });
-                if let Some(question) = question.as_ref().and_then(|question| marked(&question.text, QUESTION_MARKS)) {
-                    block.kind = BlockKind::QuestionAnswer { question: question.to_owned() };
-                    block.text = answer.to_owned();
-                }
-            }
-        }
-        paired.push(block);
+    for block in blocks {
+        let pair = if block.kind == BlockKind::Paragraph { question_and_answer(&block, &mut paired) } else { None };
+        paired.push(match pair {
+            Some((question, text)) => Block { kind: BlockKind::QuestionAnswer { question }, text, ..block },
+            None => block,
+        });
     }
     paired
+}
+
+/// Question and answer of a paragraph that holds both, or of one that answers the last of `paired`, which is taken away.
+fn question_and_answer(block: &Block, paired: &mut Vec<Block>) -> Option<(String, String)> {
+    if let Some((question, answer)) = block.text.split_once('\n')
+        && let (Some(question), Some(answer)) = (marked(question, QUESTION_MARKS), marked(answer, ANSWER_MARKS))
+    {
+        return Some((question.to_owned(), answer.to_owned()));
+    }
+    let answer = marked(&block.text, ANSWER_MARKS)?.to_owned();
+    let last = paired.last().filter(|last| last.kind == BlockKind::Paragraph && last.heading == block.heading)?;
+    let question = marked(&last.text, QUESTION_MARKS)?.to_owned();
+    paired.pop();
+    Some((question, answer))
 }
 
 const QUESTION_MARKS: &[&str] = &["Q:", "Q.", "Q：", "Question:", "问：", "问:", "问题：", "问题:"];
@@ -239,6 +260,19 @@ mod tests {
         assert_eq!(document.title.as_deref(), Some("Shop"));
         assert_eq!(document.blocks[0].heading, ["Shop", "Deep"]);
         assert_eq!(document.blocks[1].heading, ["Shop", "Next"]);
+    }
+
+    #[test]
+    fn headings_with_nothing_below_are_not_lost() {
+        let mut builder = Builder::default();
+        builder.heading(1, "Shop");
+        builder.heading(2, "Closed in August");
+        builder.heading(2, "Hours");
+        builder.paragraph("Daily.");
+        let document = builder.finish();
+        let found: Vec<_> =
+            document.blocks.iter().map(|block| (block.heading.join("/"), block.text.as_str())).collect();
+        assert_eq!(found, [("Shop".to_owned(), "Closed in August"), ("Shop/Hours".to_owned(), "Daily.")]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Document, ReadError> {
     let mut archive = Archive::open(name, "DOCX", bytes)?;
     let path = archive
         .names()
-        .find(|path| path.starts_with("word/document") && path.ends_with(".xml"))
+        .find(|path| path.strip_suffix(".xml").is_some_and(|path| path.starts_with("word/document")))
         .unwrap_or_else(|| "word/document.xml".to_owned());
     let Some(body) = archive.part(&path)? else {
         return Err(damaged(name, "it has no text part"));
@@ -47,7 +47,7 @@ fn damaged(name: &str, detail: &str) -> ReadError {
 /// Value of an attribute by its full name, for example `w:val`.
 pub fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     let attribute = element.try_get_attribute(name).ok()??;
-    attribute.normalized_value(XmlVersion::Implicit1_0).ok().map(|value| value.into_owned())
+    attribute.normalized_value(XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned)
 }
 
 /// Whether an on-off property is on: it is unless its value says no.

@@ -287,8 +287,7 @@ fn format_number(value: f64, format: &str) -> String {
                     literal.push_str(currency.split('-').next().unwrap_or(""));
                 }
             }
-            'E' | 'G' => return general(value),
-            '@' => return general(value),
+            'E' | 'G' | '@' => return general(value),
             other => literal.push(other),
         }
         if pattern.is_empty() { before.push_str(&literal) } else { after.push_str(&literal) }
@@ -335,8 +334,10 @@ fn general(value: f64) -> String {
 /// Turns grids into a document: each sheet is a heading and the caption of its tables.
 pub fn into_document(grids: Vec<Grid>, dropped: &[String]) -> Document {
     let mut builder = Builder::default();
-    dropped.iter().for_each(|what| builder.dropped(what));
-    for grid in grids {
+    for what in dropped {
+        builder.dropped(what);
+    }
+    for grid in grids.into_iter().filter(|grid| !grid.rows.is_empty()) {
         let unnamed = is_default_name(&grid.name);
         let caption = if unnamed { String::new() } else { grid.name.clone() };
         if unnamed {

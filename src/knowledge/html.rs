@@ -1,10 +1,12 @@
 //! HTML: the visible main content. Navigation, page headers and footers, side columns, scripts, forms and hidden
 //! elements are left out.
 
-use std::collections::HashSet;
+mod visibility;
 
 use ego_tree::{NodeId, NodeRef, iter::Edge};
 use scraper::{Html, Node, Selector, node::Element};
+
+use visibility::{HiddenBy, left_out};
 
 use super::{
     Document, ReadError,
@@ -27,15 +29,15 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
             detail: "its elements are nested too deeply".to_owned(),
         });
     }
-    read_into(&mut builder, text)?;
+    read_into(&mut builder, text);
     Ok(builder.finish())
 }
 
 /// Adds a page or a piece of one to a document; pieces that are nested too deeply are left out.
-pub fn read_into(builder: &mut Builder, text: &str) -> Result<(), ReadError> {
+pub fn read_into(builder: &mut Builder, text: &str) {
     if depth(text) > DEPTH_MAX {
         builder.dropped("HTML that is nested too deeply");
-        return Ok(());
+        return;
     }
     let html = Html::parse_document(text);
     if let Some(title) = first(&html, "head > title") {
@@ -55,7 +57,6 @@ pub fn read_into(builder: &mut Builder, text: &str) -> Result<(), ReadError> {
         term: None,
     };
     reader.walk(root);
-    Ok(())
 }
 
 /// How deep elements are nested, counted without building a tree.
@@ -136,137 +137,6 @@ fn main_content(html: &Html) -> Option<NodeRef<'_, Node>> {
     let article = articles.next().filter(|_| articles.next().is_none())?;
     let body = first(html, "body")?;
     (text_of(*article).len() * 2 > text_of(body).len()).then_some(*article)
-}
-
-/// Class names and ids that the page's own style sheets hide.
-#[derive(Default)]
-struct HiddenBy {
-    classes: HashSet<String>,
-    ids: HashSet<String>,
-}
-
-impl HiddenBy {
-    fn read(html: &Html) -> Self {
-        let mut hidden = Self::default();
-        let Ok(selector) = Selector::parse("style") else { return hidden };
-        for style in html.select(&selector) {
-            hidden.read_style(&text_of(*style));
-        }
-        hidden
-    }
-
-    /// Rules outside of `@media` and the like, with plain `.class` and `#id` selectors.
-    fn read_style(&mut self, css: &str) {
-        let (mut depth, mut start, mut open) = (0usize, 0usize, 0usize);
-        for (position, byte) in css.bytes().enumerate() {
-            match byte {
-                b'{' => {
-                    if depth == 0 {
-                        open = position;
-                    }
-                    depth += 1;
-                }
-                b'}' => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 && open >= start {
-                        let selectors = &css[start..open];
-                        if !selectors.contains('@') && hides(&css[open + 1..position]) {
-                            self.add(selectors);
-                        }
-                        start = position + 1;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn add(&mut self, selectors: &str) {
-        for selector in selectors.split(',').map(str::trim) {
-            let plain = |name: &str| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-            if let Some(class) = selector.strip_prefix('.').filter(|name| plain(name)) {
-                self.classes.insert(class.to_owned());
-            } else if let Some(id) = selector.strip_prefix('#').filter(|name| plain(name)) {
-                self.ids.insert(id.to_owned());
-            }
-        }
-    }
-
-    fn covers(&self, element: &Element) -> bool {
-        element.id().is_some_and(|id| self.ids.contains(id))
-            || element.classes().any(|class| self.classes.contains(class))
-    }
-}
-
-/// Whether declarations of a style make an element invisible.
-fn hides(style: &str) -> bool {
-    let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    style.split(';').any(|declaration| {
-        let (property, value) = declaration.split_once(':').unwrap_or((declaration, ""));
-        let value = value.trim_end_matches("!important");
-        let zero = || {
-            value.trim_end_matches(|c: char| c.is_alphabetic() || c == '%').parse::<f64>().is_ok_and(|size| size == 0.0)
-        };
-        let far = || {
-            let number = value.trim_end_matches(|c: char| c.is_alphabetic());
-            number.parse::<f64>().is_ok_and(|distance| distance <= -900.0)
-        };
-        match property {
-            "display" => value == "none",
-            "visibility" => matches!(value, "hidden" | "collapse"),
-            "opacity" | "font-size" => zero(),
-            "width" | "height" | "max-height" | "max-width" => zero() && style.contains("overflow:hidden"),
-            "left" | "right" | "top" | "text-indent" | "margin-left" => far(),
-            "clip" => value.starts_with("rect(0"),
-            _ => false,
-        }
-    })
-}
-
-/// Why an element is left out, `None` when it is content.
-fn left_out(node: NodeRef<'_, Node>, element: &Element, hidden: &HiddenBy) -> Option<&'static str> {
-    let role = element.attr("role").unwrap_or("");
-    let inside_content = || {
-        node.ancestors().take(64).any(|other| {
-            other.value().as_element().is_some_and(|other| matches!(other.name(), "main" | "article" | "section"))
-        })
-    };
-    match element.name() {
-        "script" | "noscript" | "template" | "style" | "iframe" | "object" | "embed" | "svg" | "canvas" | "audio"
-        | "video" => {
-            return Some("scripts, styles and embedded content");
-        }
-        "head" | "title" | "meta" => return Some(""),
-        "nav" | "menu" | "aside" | "dialog" => return Some("navigation and side columns"),
-        "header" | "footer" if !inside_content() => return Some("page header and footer"),
-        "footer" => return Some("page header and footer"),
-        "button" | "select" | "input" | "textarea" | "option" | "datalist" => return Some("form fields"),
-        _ => {}
-    }
-    match role {
-        "navigation" | "complementary" | "search" | "menu" | "menubar" | "dialog" | "alertdialog" => {
-            return Some("navigation and side columns");
-        }
-        "banner" | "contentinfo" => return Some("page header and footer"),
-        _ => {}
-    }
-    let hidden_class =
-        |class: &str| matches!(class, "hidden" | "d-none" | "sr-only" | "visually-hidden" | "screen-reader-text");
-    let is_hidden = element.attr("hidden").is_some()
-        || element.attr("aria-hidden").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        || element.attr("style").is_some_and(hides)
-        || element.classes().any(hidden_class)
-        || hidden.covers(element);
-    if is_hidden {
-        return Some("hidden text");
-    }
-    let page_part = |class: &str| {
-        matches!(
-            class.to_ascii_lowercase().as_str(),
-            "breadcrumb" | "breadcrumbs" | "cookie-banner" | "cookie-notice" | "sidebar" | "navbar"
-        )
-    };
-    element.classes().any(page_part).then_some("navigation and side columns")
 }
 
 /// A table that is being read.
@@ -357,11 +227,8 @@ impl Reader<'_> {
             "br" => self.text.push('\n'),
             "b" | "strong" => self.bold.0 += 1,
             "td" | "th" if !self.tables.is_empty() => self.open_cell(element),
-            _ if self.in_cell() => {
-                if is_block(element.name()) {
-                    self.text.push(' ');
-                }
-            }
+            name if self.in_cell() && is_block(name) => self.text.push(' '),
+            _ if self.in_cell() => {}
             "ul" | "ol" => {
                 self.flush();
                 self.lists += 1;

@@ -22,7 +22,7 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
         | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
     let mut reader = Reader::default();
     for event in Parser::new_ext(text, options) {
-        reader.event(event)?;
+        reader.event(event);
     }
     reader.flush();
     Ok(reader.builder.finish())
@@ -44,10 +44,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn event(&mut self, event: Event<'_>) -> Result<(), ReadError> {
+    fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.start(&tag),
-            Event::End(tag) => self.end(tag)?,
+            Event::End(tag) => self.end(tag),
             Event::Text(text) | Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
                 if self.hidden == 0 {
                     self.text.push_str(&text);
@@ -70,7 +70,6 @@ impl Reader {
             Event::Rule => self.flush(),
             Event::FootnoteReference(_) | Event::TaskListMarker(_) => {}
         }
-        Ok(())
     }
 
     fn start(&mut self, tag: &Tag<'_>) {
@@ -108,7 +107,7 @@ impl Reader {
         }
     }
 
-    fn end(&mut self, tag: TagEnd) -> Result<(), ReadError> {
+    fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Heading(level) => {
                 let text = std::mem::take(&mut self.text);
@@ -152,11 +151,10 @@ impl Reader {
             TagEnd::HtmlBlock => {
                 self.flush();
                 let html = std::mem::take(&mut self.html);
-                html::read_into(&mut self.builder, &html)?;
+                html::read_into(&mut self.builder, &html);
             }
             _ => {}
         }
-        Ok(())
     }
 
     fn flush(&mut self) {

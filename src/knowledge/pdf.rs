@@ -3,7 +3,8 @@
 //! ```text
 //! bytes -> content: glyphs and ruled lines of each page -> rules: tables inside of ruled lines
 //!                                                       -> lines: what is left, line by line
-//!                                                       -> layout: columns, unruled tables, headings, paragraphs
+//!                                                       -> unruled: columns and tables known by their places
+//!                                                       -> layout: reading order, headings, paragraphs
 //! ```
 
 mod content;
@@ -11,6 +12,7 @@ mod fonts;
 mod layout;
 mod lines;
 mod rules;
+mod unruled;
 
 use std::io::Read as _;
 
@@ -72,7 +74,9 @@ fn title(pdf: &Pdf) -> Option<String> {
     let title = lopdf::decode_text_string(info.get_deref(b"Title", pdf).ok()?).ok()?;
     let title = super::builder::squeeze(&title);
     let is_file = title.rsplit_once('.').is_some_and(|(_, extension)| extension.len() <= 5) || title.contains(" - ");
-    (!title.is_empty() && !is_file && !title.eq_ignore_ascii_case("untitled")).then_some(title)
+    let unnamed =
+        ["untitled", "(anonymous)", "anonymous", "no title", "title"].contains(&title.to_lowercase().as_str());
+    (!title.is_empty() && !is_file && !unnamed).then_some(title)
 }
 
 /// Unpacks each stream once without keeping it, before a parser does so without a limit.

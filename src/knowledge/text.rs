@@ -108,7 +108,8 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
             continue;
         }
         let item = list_item(line.text);
-        if line.starts_paragraph || item.is_some() || !wrapped {
+        let goes_on = wrapped || paragraph.ends_with([',', '，', '、']);
+        if line.starts_paragraph || item.is_some() || !goes_on {
             flush(&mut builder, &mut paragraph);
         }
         if let (Some(item), false) = (item, wrapped) {
@@ -207,6 +208,9 @@ fn heading_at(lines: &[Line<'_>], position: usize) -> Option<(u8, usize)> {
         let alone = next.is_none_or(|next| next.starts_paragraph);
         return Some((if position == 0 && alone { 1 } else { 2 }, 1));
     }
+    if position == 0 && heading_like(text) && next.is_some_and(|next| next.starts_paragraph) {
+        return Some((1, 1));
+    }
     let bracketed = text.starts_with(['【', '[', '一', '二', '三', '四', '五', '六', '七', '八', '九', '十'])
         && (text.ends_with(['】', ']']) || text.chars().nth(1) == Some('、'));
     let before_paragraph = next.is_some_and(|next| !heading_like(next.text));
@@ -283,6 +287,12 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert!(found[0].1.contains("on the same day") && found[0].1.contains("afternoon on"));
         assert_eq!(headings("HOURS\nMonday 9-18\nTuesday 9-12").len(), 2);
+    }
+
+    #[test]
+    fn a_first_line_alone_is_the_title_and_a_comma_goes_on() {
+        let found = headings("退货说明\n\n一、条件\n七天内可以退货，\n配件齐全。\n");
+        assert_eq!(found, [("退货说明/一、条件".to_owned(), "七天内可以退货，配件齐全。".to_owned())]);
     }
 
     #[test]

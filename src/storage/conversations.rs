@@ -55,6 +55,15 @@ pub struct PendingInbound {
     pub attempts: i64,
 }
 
+/// What became of an accepted update, for a channel that shows it to the shopper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The channel's own id of the update.
+    pub update_id: String,
+    /// The shopper's message in the transcript; `None`: the update was set aside after too many failed tries.
+    pub message_id: Option<i64>,
+}
+
 /// What a turn leaves behind.
 #[derive(Debug, Clone)]
 pub struct TurnOutcome<'a> {
@@ -193,6 +202,22 @@ impl Store {
         tx.commit().await
     }
 
+    /// Receipts of a chat: the updates that became messages after the message `after`, and all that were set aside.
+    pub async fn receipts(&self, channel: Channel, chat: &str, after: i64) -> Result<Vec<Receipt>> {
+        let rows = sqlx::query(
+            "SELECT update_id, message_id FROM inbox
+             WHERE channel = $1 AND chat = $2 AND (message_id > $3 OR state = 'failed') ORDER BY id",
+        )
+        .bind(channel.as_str())
+        .bind(chat)
+        .bind(after)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(Receipt { update_id: row.try_get("update_id")?, message_id: row.try_get("message_id")? }))
+            .collect()
+    }
+
     /// The conversation of a chat.
     pub async fn conversation(&self, channel: Channel, chat: &str) -> Result<Option<Conversation>> {
         let row = sqlx::query("SELECT * FROM conversations WHERE channel = $1 AND chat = $2")
@@ -227,6 +252,7 @@ impl Store {
         let mut state = state.after(Event::ShopperWrote);
         let shopper_id =
             tx.add_message(conversation_id, Author::Shopper, None, turn.shopper_text, None, turn.at).await?;
+        tx.note_receipt(turn.inbox_id, shopper_id).await?;
         let mut bot_id = None;
         if let Some(reply) = turn.reply.filter(|_| state.bot_answers()) {
             let id = tx.add_message(conversation_id, Author::Bot, None, &reply.text, Some(reply), turn.at).await?;
@@ -429,6 +455,15 @@ impl WriteTransaction<'_> {
         .fetch_one(&mut *self.transaction)
         .await?;
         Ok(row.try_get("id")?)
+    }
+
+    async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
+        sqlx::query("UPDATE inbox SET message_id = $2 WHERE id = $1")
+            .bind(inbox_id)
+            .bind(message_id)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
     }
 
     /// Telegram has to be called; the widget and the terminal read the transcript itself.

@@ -60,6 +60,15 @@ impl Store {
             .collect()
     }
 
+    /// The first `limit` products by SKU, without their vectors: enough for a page that shows some.
+    pub async fn first_products(&self, limit: i64) -> Result<Vec<Product>> {
+        let rows = sqlx::query("SELECT record_json FROM products ORDER BY sku LIMIT $1")
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| from_json("product", row.try_get("record_json")?)).collect()
+    }
+
     /// Writes orders; one of the same number is replaced.
     pub async fn upsert_orders(&self, orders: &[Order]) -> Result<()> {
         let mut tx = self.write().await?;

@@ -2,3 +2,8 @@
 
 mod support;
 mod telegram;
+mod knowledge;
+mod browser;
+mod web_widget;
+mod inference;
+mod models;

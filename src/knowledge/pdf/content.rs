@@ -76,13 +76,21 @@ impl Matrix {
 
     /// First `self`, then `other`.
     fn then(self, other: Self) -> Self {
-        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.0, other.0);
-        Self([a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + l])
+        let (m, n) = (self.0, other.0);
+        let (x, y) = other.apply(m[4], m[5]);
+        Self([
+            m[0] * n[0] + m[1] * n[2],
+            m[0] * n[1] + m[1] * n[3],
+            m[2] * n[0] + m[3] * n[2],
+            m[2] * n[1] + m[3] * n[3],
+            x,
+            y,
+        ])
     }
 
     fn apply(self, x: f64, y: f64) -> (f64, f64) {
-        let [a, b, c, d, e, f] = self.0;
-        (a * x + c * y + e, b * x + d * y + f)
+        let m = self.0;
+        (m[0] * x + m[2] * y + m[4], m[1] * x + m[3] * y + m[5])
     }
 
     fn from_operands(operands: &[Object]) -> Option<Self> {
@@ -123,8 +131,17 @@ struct Interpreter<'a> {
 /// Reads a page; what is damaged on it is left out.
 pub fn read_page(pdf: &Pdf, id: ObjectId, budget: &mut Budget) -> Page {
     let [left, bottom, right, top] = media_box(pdf, id);
+    let (width, height) = (right - left, top - bottom);
+    // Clockwise, as the page is shown.
+    let turn = inherited(pdf, id, b"Rotate").and_then(number).unwrap_or(0.0);
+    let (rotation, size) = match (turn as i64).rem_euclid(360) {
+        90 => (Matrix([0.0, -1.0, 1.0, 0.0, 0.0, width]), (height, width)),
+        180 => (Matrix([-1.0, 0.0, 0.0, -1.0, width, height]), (width, height)),
+        270 => (Matrix([0.0, 1.0, -1.0, 0.0, height, 0.0]), (height, width)),
+        _ => (Matrix::IDENTITY, (width, height)),
+    };
     let state = State {
-        matrix: Matrix::moved(-left, -bottom),
+        matrix: Matrix::moved(-left, -bottom).then(rotation),
         font: None,
         font_size: 1.0,
         char_spacing: 0.0,
@@ -137,7 +154,7 @@ pub fn read_page(pdf: &Pdf, id: ObjectId, budget: &mut Budget) -> Page {
     let mut interpreter = Interpreter {
         pdf,
         budget,
-        page: Page { size: (right - left, top - bottom), ..Page::default() },
+        page: Page { size, ..Page::default() },
         fonts: HashMap::new(),
         state,
         stack: Vec::new(),
@@ -177,7 +194,7 @@ fn media_box(pdf: &Pdf, id: ObjectId) -> [f64; 4] {
             .collect::<Vec<_>>()
     });
     match numbers.as_deref() {
-        Some(&[a, b, c, d]) if a != c && b != d => [a.min(c), b.min(d), a.max(c), b.max(d)],
+        Some(&[a, b, c, d]) if (a - c).abs() > 1.0 && (b - d).abs() > 1.0 => [a.min(c), b.min(d), a.max(c), b.max(d)],
         _ => [0.0, 0.0, 595.0, 842.0],
     }
 }

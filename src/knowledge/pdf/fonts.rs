@@ -50,7 +50,7 @@ impl Font {
     pub fn read(pdf: &Pdf, font: &Dictionary) -> Self {
         let subtype = font.get_deref(b"Subtype", pdf).and_then(Object::as_name).unwrap_or_default();
         let map =
-            font.get_deref(b"ToUnicode", pdf).and_then(Object::as_stream).and_then(|stream| stream.get_plain_content());
+            font.get_deref(b"ToUnicode", pdf).and_then(Object::as_stream).and_then(lopdf::Stream::get_plain_content);
         let map = map.map(|content| UnicodeMap::read(&content)).unwrap_or_default();
         let name = base_name(pdf, font);
         let mut read = Self {
@@ -111,10 +111,10 @@ impl Font {
                 }
                 position += 2;
             } else {
-                let (last, width) =
+                let (end, width) =
                     (number(values[position + 1]), values.get(position + 2).and_then(|width| number(width)));
-                if let (Some(last), Some(width)) = (last, width) {
-                    for code in first..=(last as u32).min(first.saturating_add(0xFFFF)) {
+                if let (Some(end), Some(width)) = (end, width) {
+                    for code in first..=(end as u32).min(first.saturating_add(0xFFFF)) {
                         self.widths.insert(code, width / 1000.0);
                     }
                 }
@@ -165,11 +165,9 @@ impl Font {
         match self.coding {
             Coding::Simple => 1,
             Coding::Glyphs if self.code_length == 1 => 1,
-            Coding::Glyphs => 2,
             Coding::Utf16 if matches!(bytes[0], 0xD8..=0xDB) => 4,
-            Coding::Utf16 => 2,
             Coding::National(_) if bytes[0] < 0x81 => 1,
-            Coding::National(_) => 2,
+            Coding::Glyphs | Coding::Utf16 | Coding::National(_) => 2,
         }
     }
 
@@ -216,11 +214,52 @@ impl Font {
 
 /// Ligatures and radicals as the letters and characters that people type.
 fn readable(text: &str) -> String {
-    if text.chars().any(|c| matches!(c, '\u{FB00}'..='\u{FB06}' | '\u{2E80}'..='\u{2FDF}' | '\u{F900}'..='\u{FAFF}')) {
-        return text.nfkc().collect();
+    let special = |c: char| matches!(c, '\u{FB00}'..='\u{FB06}' | '\u{2E80}'..='\u{2FDF}' | '\u{F900}'..='\u{FAFF}');
+    if !text.chars().any(special) {
+        return text.to_owned();
     }
-    text.to_owned()
+    let simplified =
+        |c: char| RADICALS.iter().find(|(radical, _)| *radical == c).map_or(c, |(_, character)| *character);
+    text.chars().map(simplified).nfkc().collect()
 }
+
+/// Radicals that fonts name instead of the simplified character of the same shape, and that Unicode's own
+/// normalisation leaves as they are or makes traditional.
+const RADICALS: [(char, char); 33] = [
+    ('⼾', '户'),
+    ('⺠', '民'),
+    ('⺟', '母'),
+    ('⺎', '兀'),
+    ('⻁', '虎'),
+    ('⻄', '西'),
+    ('⻅', '见'),
+    ('⻆', '角'),
+    ('⻉', '贝'),
+    ('⻋', '车'),
+    ('⻓', '长'),
+    ('⻔', '门'),
+    ('⻘', '青'),
+    ('⻙', '韦'),
+    ('⻚', '页'),
+    ('⻛', '风'),
+    ('⻜', '飞'),
+    ('⻝', '食'),
+    ('⻢', '马'),
+    ('⻣', '骨'),
+    ('⻤', '鬼'),
+    ('⻥', '鱼'),
+    ('⻦', '鸟'),
+    ('⻧', '卤'),
+    ('⻨', '麦'),
+    ('⻩', '黄'),
+    ('⻬', '齐'),
+    ('⻮', '齿'),
+    ('⻰', '龙'),
+    ('⻳', '龟'),
+    ('⺼', '月'),
+    ('⺶', '羊'),
+    ('⻯', '竜'),
+];
 
 /// A number object as a float.
 pub fn number(object: &Object) -> Option<f64> {
@@ -417,6 +456,6 @@ mod tests {
     #[test]
     fn ligatures_become_letters() {
         assert_eq!(readable("ﬁ"), "fi");
-        assert_eq!(readable("⼀"), "一");
+        assert_eq!(readable("⼀账⼾⻔"), "一账户门");
     }
 }

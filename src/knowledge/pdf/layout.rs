@@ -15,22 +15,26 @@ use crate::{
 
 use super::{
     content::Page,
-    lines::{Fragment, Line, lines},
+    lines::{Line, lines},
     rules::{RuledTable, take_tables},
+    unruled::{split_columns, unruled_table, width_in_letters},
 };
 
 /// A part of a page in reading order.
 #[derive(Debug)]
 enum Part {
-    Line(Line),
+    /// A line, and the right end of the column that it stands in, if it stands in one.
+    Line(Line, Option<f64>),
     Table(PlacedTable),
 }
 
 /// A table and the places of its columns, by which its continuation on the next page is known.
 #[derive(Debug)]
-struct PlacedTable {
-    columns: Vec<f64>,
-    rows: Vec<Vec<Cell>>,
+pub struct PlacedTable {
+    /// Where its columns begin, and where the last one ends.
+    pub columns: Vec<f64>,
+    /// Rows from the top.
+    pub rows: Vec<Vec<Cell>>,
 }
 
 /// Puts the pages together; `title` is what the file's properties say.
@@ -53,7 +57,9 @@ pub fn read(pages: Vec<Page>, title: Option<String>) -> Document {
         append_page(&mut parts, page_parts(lines, tables));
     }
     let mut writer = Writer::new(builder, body_size, &parts);
-    parts.into_iter().for_each(|part| writer.part(part));
+    for part in parts {
+        writer.part(part);
+    }
     writer.flush();
     writer.builder.finish()
 }
@@ -153,196 +159,29 @@ fn page_parts(page_lines: Vec<Line>, ruled: Vec<RuledTable>) -> Vec<Part> {
         while let Some(line) = rest.next_if(|line| line.y > table.top) {
             above.push(line);
         }
-        parts.extend(line_parts(above));
+        parts.extend(line_parts(&above));
         parts.push(Part::Table(PlacedTable { columns: table.columns, rows: table.rows }));
     }
-    parts.extend(line_parts(rest.collect()));
+    parts.extend(line_parts(&rest.collect::<Vec<_>>()));
     parts
 }
 
 /// Columns of text one after the other, then tables among the lines.
-fn line_parts(lines: Vec<Line>) -> Vec<Part> {
+fn line_parts(lines: &[Line]) -> Vec<Part> {
     let mut parts = Vec::new();
     for block in split_columns(lines) {
         let mut position = 0;
-        while position < block.len() {
-            if let Some((table, length)) = unruled_table(&block[position..]) {
+        while position < block.lines.len() {
+            if let Some((table, length)) = unruled_table(&block.lines[position..]) {
                 parts.push(Part::Table(table));
                 position += length;
             } else {
-                parts.push(Part::Line(block[position].clone()));
+                parts.push(Part::Line(block.lines[position].clone(), block.right));
                 position += 1;
             }
         }
     }
     parts
-}
-
-/// Where many lines in a row leave the same gap in the middle and have long texts on both sides, the page is set in two
-/// columns.
-fn split_columns(lines: Vec<Line>) -> Vec<Vec<Line>> {
-    let mut blocks: Vec<Vec<Line>> = vec![Vec::new()];
-    let mut position = 0;
-    while position < lines.len() {
-        match column_block(&lines[position..]) {
-            Some((length, gutter)) => {
-                let (mut left, mut right) = (Vec::new(), Vec::new());
-                for line in &lines[position..position + length] {
-                    let (a, b): (Vec<Fragment>, Vec<Fragment>) =
-                        line.fragments.iter().cloned().partition(|fragment| fragment.right <= gutter);
-                    for (side, fragments) in [(&mut left, a), (&mut right, b)] {
-                        if !fragments.is_empty() {
-                            side.push(Line { fragments, ..*line });
-                        }
-                    }
-                }
-                blocks.extend([left, right, Vec::new()]);
-                position += length;
-            }
-            None => {
-                if let Some(block) = blocks.last_mut() {
-                    block.push(lines[position].clone());
-                }
-                position += 1;
-            }
-        }
-    }
-    blocks
-}
-
-/// How many lines from the first are set in two columns, and where the gap between these lies.
-fn column_block(lines: &[Line]) -> Option<(usize, f64)> {
-    let first = lines.first().filter(|line| line.fragments.len() == 2)?;
-    let (mut left, mut right) = (first.fragments[0].right, first.fragments[1].x);
-    let (mut length, mut pairs, mut texts) = (0, 0, 0);
-    for line in lines {
-        let (mut new_left, mut new_right) = (left, right);
-        for fragment in &line.fragments {
-            if fragment.x < f64::midpoint(left, right) {
-                new_left = new_left.max(fragment.right)
-            } else {
-                new_right = new_right.min(fragment.x)
-            }
-        }
-        if new_right - new_left < 0.5 * line.size || line.fragments.len() > 2 {
-            break;
-        }
-        (left, right) = (new_left, new_right);
-        length += 1;
-        if line.fragments.len() == 2 {
-            pairs += 1;
-            texts += line.fragments.iter().map(|fragment| width_in_letters(&fragment.text)).min().unwrap_or(0);
-        }
-    }
-    (pairs >= 6 && texts / pairs >= 24).then(|| (length, f64::midpoint(left, right)))
-}
-
-fn width_in_letters(text: &str) -> usize {
-    text.chars().map(|c| if is_han(c) { 2 } else { 1 }).sum()
-}
-
-/// A table at the beginning of these lines and how many lines it takes.
-fn unruled_table(lines: &[Line]) -> Option<(PlacedTable, usize)> {
-    if lines.first()?.fragments.len() < 2 {
-        return None;
-    }
-    let near = |a: &Line, b: &Line| a.y - b.y <= 3.2 * a.size.max(b.size);
-    let mut length = 1;
-    while length < lines.len() && length < 2_000 && near(&lines[length - 1], &lines[length]) {
-        length += 1;
-    }
-    // Columns are what the lines with several parts leave free between them.
-    let mut columns: Vec<(f64, f64)> = Vec::new();
-    let mut end = 0;
-    for (index, line) in lines[..length].iter().enumerate() {
-        let merged = merge_columns(&columns, &line.fragments);
-        let fits = if line.fragments.len() >= 2 {
-            merged.len() >= 2 && (columns.is_empty() || merged.len() >= columns.len().min(2))
-        } else {
-            merged.len() == columns.len()
-        };
-        let loses = merged.len() < columns.len();
-        if !fits || loses {
-            break;
-        }
-        if line.fragments.len() == 1 && !continues(&lines[..=index], &columns) {
-            break;
-        }
-        columns = merged;
-        end = index + 1;
-    }
-    let several = lines[..end].iter().filter(|line| line.fragments.len() >= 2).count();
-    if several < 2 || columns.len() < 2 || !has_aligned_starts(&lines[..end], &columns) {
-        return None;
-    }
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for line in &lines[..end] {
-        add_row(&mut rows, line, &columns);
-    }
-    let mut edges: Vec<f64> = columns.iter().map(|(left, _)| *left).collect();
-    edges.extend(columns.last().map(|(_, right)| *right));
-    Some((PlacedTable { columns: edges, rows }, end))
-}
-
-/// The columns widened by the parts of a further line; columns that a part bridges become one.
-fn merge_columns(columns: &[(f64, f64)], fragments: &[Fragment]) -> Vec<(f64, f64)> {
-    let mut all: Vec<(f64, f64)> = columns.to_vec();
-    all.extend(fragments.iter().map(|fragment| (fragment.x, fragment.right)));
-    all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut merged: Vec<(f64, f64)> = Vec::new();
-    for (left, right) in all {
-        match merged.last_mut() {
-            Some(last) if left < last.1 + 2.0 => last.1 = last.1.max(right),
-            _ => merged.push((left, right)),
-        }
-    }
-    merged
-}
-
-/// A line with a single part goes on with the row above when it is nearer to it than rows are to one another, or when it
-/// stands in a column other than the first.
-fn continues(lines: &[Line], columns: &[(f64, f64)]) -> bool {
-    let [.., above, line] = lines else { return false };
-    let in_first = line.fragments[0].x < columns.first().map_or(0.0, |column| column.1);
-    let rows: Vec<&Line> = lines.iter().filter(|line| line.fragments.len() >= 2).collect();
-    let row_gap = rows.windows(2).map(|pair| pair[0].y - pair[1].y).fold(0.0, f64::max);
-    let gap = above.y - line.y;
-    if in_first { gap < 0.8 * row_gap } else { gap <= 1.6 * line.size }
-}
-
-/// In most lines the parts begin, end or are centred where those of the other lines do.
-fn has_aligned_starts(lines: &[Line], columns: &[(f64, f64)]) -> bool {
-    let rows: Vec<&Line> = lines.iter().filter(|line| line.fragments.len() >= 2).collect();
-    let aligned = columns.iter().filter(|(left, right)| {
-        let inside: Vec<&Fragment> = rows
-            .iter()
-            .flat_map(|line| &line.fragments)
-            .filter(|fragment| fragment.x >= left - 1.0 && fragment.right <= right + 1.0)
-            .collect();
-        let near = |place: fn(&Fragment, (f64, f64)) -> f64| {
-            inside.iter().filter(|fragment| place(fragment, (*left, *right)).abs() < 6.0).count() * 3
-                >= inside.len() * 2
-        };
-        near(|fragment, column| fragment.x - column.0)
-            || near(|fragment, column| fragment.right - column.1)
-            || near(|fragment, column| f64::midpoint(fragment.x, fragment.right) - f64::midpoint(column.0, column.1))
-    });
-    aligned.count() >= 2
-}
-
-fn add_row(rows: &mut Vec<Vec<Cell>>, line: &Line, columns: &[(f64, f64)]) {
-    let column_of = |fragment: &Fragment| columns.iter().rposition(|(left, _)| *left <= fragment.x + 1.0).unwrap_or(0);
-    let starts_row =
-        line.fragments.len() >= 2 && line.fragments.first().is_some_and(|fragment| column_of(fragment) == 0);
-    if starts_row || rows.is_empty() {
-        rows.push(vec![Cell::default(); columns.len()]);
-    }
-    let Some(row) = rows.last_mut() else { return };
-    for fragment in &line.fragments {
-        let cell = &mut row[column_of(fragment)];
-        cell.strong = fragment.bold && (cell.strong || cell.text.is_empty());
-        join_wrapped(&mut cell.text, &fragment.text);
-    }
 }
 
 /// Writes parts into a document.
@@ -353,18 +192,21 @@ struct Writer {
     heading_sizes: Vec<i64>,
     /// Usual distance of two lines in units of their size.
     spacing: f64,
-    /// Right end of the widest lines.
+    /// Right end of the widest lines, and that of the column that is being read.
+    page_right: f64,
     right: f64,
     text: String,
     last: Option<Line>,
+    /// A heading may take several lines.
     heading: String,
+    level: u8,
     last_heading: Option<(i64, f64, bool)>,
 }
 
 impl Writer {
     fn new(builder: Builder, body_size: f64, parts: &[Part]) -> Self {
         let lines: Vec<&Line> =
-            parts.iter().filter_map(|part| if let Part::Line(line) = part { Some(line) } else { None }).collect();
+            parts.iter().filter_map(|part| if let Part::Line(line, _) = part { Some(line) } else { None }).collect();
         let mut heading_sizes: Vec<i64> =
             lines.iter().filter(|line| line.size > body_size * 1.1).map(|line| half_points(line.size)).collect();
         heading_sizes.sort_unstable_by(|a, b| b.cmp(a));
@@ -383,17 +225,22 @@ impl Writer {
             body_size,
             heading_sizes,
             spacing,
+            page_right: right,
             right,
             text: String::new(),
             last: None,
             heading: String::new(),
+            level: 1,
             last_heading: None,
         }
     }
 
     fn part(&mut self, part: Part) {
         match part {
-            Part::Line(line) => self.line(line),
+            Part::Line(line, column) => {
+                self.right = column.unwrap_or(self.page_right);
+                self.line(line);
+            }
             Part::Table(table) => {
                 self.flush();
                 let caption = self.builder.take_caption().unwrap_or_default();
@@ -443,9 +290,8 @@ impl Writer {
             self.flush_heading();
         }
         join_wrapped(&mut self.heading, text);
+        self.level = if level > 7 { INNER_HEADING } else { level };
         self.last_heading = Some(key);
-        let level = if level > 7 { INNER_HEADING } else { level };
-        self.builder.heading(level, &self.heading);
     }
 
     /// Whether a new paragraph begins between two lines.
@@ -481,7 +327,8 @@ impl Writer {
     }
 
     fn flush_heading(&mut self) {
-        self.heading.clear();
+        let heading = std::mem::take(&mut self.heading);
+        self.builder.heading(self.level, &heading);
         self.last_heading = None;
     }
 
@@ -515,43 +362,6 @@ fn is_chapter(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(y: f64, parts: &[(f64, &str)]) -> Line {
-        let fragments = parts
-            .iter()
-            .map(|(x, text)| Fragment {
-                x: *x,
-                right: x + 5.0 * text.chars().count() as f64,
-                bold: false,
-                text: (*text).to_owned(),
-            })
-            .collect();
-        Line { y, size: 10.0, fragments }
-    }
-
-    #[test]
-    fn aligned_parts_are_a_table_and_wrapped_cells_stay_in_their_row() {
-        let lines = [
-            line(700.0, &[(50.0, "Product"), (200.0, "Time")]),
-            line(680.0, &[(50.0, "Cases"), (200.0, "8 months")]),
-            line(668.0, &[(200.0, "from sale")]),
-            line(648.0, &[(50.0, "Phones"), (200.0, "33 months")]),
-            line(610.0, &[(50.0, "After the table there is a paragraph.")]),
-        ];
-        let (table, length) = unruled_table(&lines).unwrap();
-        assert_eq!(length, 4);
-        assert_eq!(table.rows.len(), 3);
-        assert_eq!(table.rows[1][1].text, "8 months from sale");
-    }
-
-    #[test]
-    fn two_columns_are_read_one_after_the_other() {
-        let text = "a line of text that fills its column";
-        let lines: Vec<Line> =
-            (0..8).map(|n| line(700.0 - 12.0 * f64::from(n), &[(50.0, text), (320.0, text)])).collect();
-        let blocks = split_columns(lines);
-        assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [0, 8, 8, 0]);
-    }
 
     #[test]
     fn page_numbers_are_known() {

@@ -99,7 +99,7 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<Line> {
                 fragment.bold &= glyph.bold;
             }
             _ => {
-                fragments.push(Fragment { x: glyph.x, right: glyph.right, bold: glyph.bold, text: glyph.text.clone() })
+                fragments.push(Fragment { x: glyph.x, right: glyph.right, bold: glyph.bold, text: glyph.text.clone() });
             }
         }
         space = false;

@@ -151,7 +151,9 @@ impl Grid {
                 let lines = lines(std::mem::take(&mut inside[row][column]));
                 heights[row][column] = lines.iter().map(|line| line.y.round() as i64).collect();
                 let mut text = String::new();
-                lines.iter().for_each(|line| join_wrapped(&mut text, &line.text()));
+                for line in &lines {
+                    join_wrapped(&mut text, &line.text());
+                }
                 let strong = !lines.is_empty() && lines.iter().all(super::lines::Line::bold);
                 cells[row][column] = Cell { text, strong, spanned: false };
             }

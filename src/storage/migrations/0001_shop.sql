@@ -96,7 +96,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_by_conversation ON messages (conversation_id, id);
 
--- state: pending, done, failed.
+-- state: pending, done, failed. message_id: the shopper's message in the transcript, once done.
 CREATE TABLE inbox (
     id {id},
     channel TEXT NOT NULL,
@@ -106,6 +106,7 @@ CREATE TABLE inbox (
     state TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     error TEXT,
+    message_id BIGINT,
     received_at BIGINT NOT NULL,
     UNIQUE (channel, chat, update_id)
 );

@@ -1,0 +1,95 @@
+// What the merchant chose with data- attributes on the script tag, and what follows from it: server, language, colours.
+
+const SCRIPT = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
+const SERVER = new URL(".", SCRIPT.src);
+const DEFAULT_COLOR = "#0f766e";
+/** Characters of one message; the server reads more, but nobody answers a longer one well. */
+const TEXT_CHARS_MAX = 4000;
+
+const LANGUAGE = chooseLanguage();
+const T = TEXTS[LANGUAGE];
+/** For times and numbers: the browser's own country where it speaks this language. */
+const LOCALE = navigator.languages?.find((tag) => tag.toLowerCase().split("-")[0] === LANGUAGE) ?? LANGUAGE;
+
+const OPTIONS = {
+  color: parseColor(SCRIPT.dataset.color) ?? parseColor(DEFAULT_COLOR),
+  left: SCRIPT.dataset.position === "left",
+  greeting: SCRIPT.dataset.greeting,
+  open: SCRIPT.dataset.open === "true",
+  theme: SCRIPT.dataset.theme,
+  productUrl: SCRIPT.dataset.productUrl,
+};
+
+function chooseLanguage() {
+  const wanted = [SCRIPT.dataset.language, ...(navigator.languages ?? [navigator.language])];
+  const known = wanted.map((tag) => String(tag ?? "").toLowerCase().split("-")[0]).find((tag) => tag in TEXTS);
+  return known ?? "en";
+}
+
+/** An address on the server this script came from. */
+function serverAddress(path) {
+  return new URL(path.replace(/^\//, ""), SERVER).href;
+}
+
+/** `text` as an address when it is http or https; everything else, such as `javascript:`, is undefined. */
+function webAddress(text, base = document.baseURI) {
+  try {
+    const url = new URL(text, base);
+    return url.protocol === "https:" || url.protocol === "http:" ? url.href : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The page of a product, when the merchant said where products are. */
+function productAddress(sku) {
+  if (!OPTIONS.productUrl) return undefined;
+  return webAddress(OPTIONS.productUrl.replaceAll("{sku}", encodeURIComponent(sku)));
+}
+
+/** Any CSS colour as [red, green, blue] from 0 to 255. */
+function parseColor(text) {
+  if (!text || !CSS.supports("color", text)) return undefined;
+  const probe = document.createElement("span");
+  probe.style.color = text;
+  document.documentElement.append(probe);
+  const parts = getComputedStyle(probe).color.match(/[\d.]+/g);
+  probe.remove();
+  return parts && parts.length >= 3 ? parts.slice(0, 3).map(Number) : undefined;
+}
+
+/** Relative luminance (WCAG 2). */
+function luminance(color) {
+  const [r, g, b] = color.map((value) => {
+    const part = value / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** Contrast of two colours (WCAG 2), 1 to 21. */
+function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+/** `color`, moved towards black or white until it can be read on `background` (contrast 4.5). */
+function readableOn(color, background) {
+  const target = luminance(background) > 0.3 ? [0, 0, 0] : [255, 255, 255];
+  for (let share = 0; share <= 1; share += 0.05) {
+    const mixed = color.map((value, i) => Math.round(value + (target[i] - value) * share));
+    if (contrast(mixed, background) >= 4.5) return mixed;
+  }
+  return target;
+}
+
+/** The merchant's colour as CSS variables for a light or dark panel. */
+function colorVariables(dark) {
+  const white = [255, 255, 255];
+  const ink = [17, 24, 39];
+  const on = contrast(OPTIONS.color, white) >= 4.5 ? white : contrast(OPTIONS.color, ink) >= 4.5 ? ink : white;
+  const brand = on === white ? readableOn(OPTIONS.color, white) : OPTIONS.color;
+  const accent = readableOn(OPTIONS.color, dark ? [24, 28, 35] : white);
+  const css = (color) => `rgb(${color.join(" ")})`;
+  return { "--brand": css(brand), "--on-brand": css(on), "--accent": css(accent) };
+}

@@ -1,0 +1,122 @@
+//! `LanguageModel`: a chat in, text out piece by piece. The local model runs on a thread of its own; the scripted one
+//! answers from a list, for tests.
+
+use std::sync::Arc;
+
+use super::{ChatMessage, GenerateRequest, Generation, InferenceError, LocalLanguageModel};
+use crate::models::ModelFiles;
+
+/// Continues a chat as the assistant. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum LanguageModel {
+    /// A quantized model on this machine.
+    Local(Arc<LocalLanguageModel>),
+    /// Answers from a list: for tests.
+    Scripted(Arc<ScriptedLanguageModel>),
+}
+
+impl LanguageModel {
+    /// Loads the GGUF model whose files lie in `files` and starts its thread. Takes some seconds.
+    pub fn local(files: &ModelFiles) -> Result<Self, InferenceError> {
+        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files)?)))
+    }
+
+    /// A model that answers with the text of the first entry whose needle occurs in the last message.
+    pub fn scripted(script: Vec<(String, String)>) -> Self {
+        Self::Scripted(Arc::new(ScriptedLanguageModel { script }))
+    }
+
+    /// Starts an answer. `Overloaded` when too many wait; everything later arrives through the `Generation`.
+    pub fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
+        match self {
+            Self::Local(local) => local.generate(request),
+            Self::Scripted(scripted) => scripted.generate(&request),
+        }
+    }
+
+    /// For each candidate the natural logarithm of the probability that the assistant's next token is the
+    /// candidate's first one. Two candidates that begin with the same token get the same value.
+    pub async fn score_next(
+        &self,
+        messages: Vec<ChatMessage>,
+        candidates: Vec<String>,
+    ) -> Result<Vec<f32>, InferenceError> {
+        match self {
+            Self::Local(local) => local.score_next(messages, candidates).await,
+            Self::Scripted(scripted) => scripted.score_next(&messages, &candidates),
+        }
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Local(local) => local.name(),
+            Self::Scripted(_) => "scripted",
+        }
+    }
+}
+
+/// Pairs of needle and answer.
+#[derive(Debug, Clone)]
+pub struct ScriptedLanguageModel {
+    script: Vec<(String, String)>,
+}
+
+impl ScriptedLanguageModel {
+    fn answer(&self, messages: &[ChatMessage]) -> Result<&str, InferenceError> {
+        let question = messages.last().map_or("", |message| message.content.as_str());
+        let entry = self.script.iter().find(|(needle, _)| question.contains(needle.as_str()));
+        entry
+            .map(|(_, answer)| answer.as_str())
+            .ok_or_else(|| InferenceError::Failed(format!("the script has no entry for the message {question:?}")))
+    }
+
+    /// Sends the answer word by word, cut at `tokens_max` words and before a stop text.
+    fn generate(&self, request: &GenerateRequest) -> Result<Generation, InferenceError> {
+        let answer = self.answer(&request.messages)?;
+        let stops = request.stop.iter().filter(|stop| !stop.is_empty());
+        let end = stops.filter_map(|stop| answer.find(stop.as_str())).min().unwrap_or(answer.len());
+        let (writer, generation) = Generation::channel();
+        for piece in answer[..end].split_inclusive(' ').take(request.tokens_max) {
+            writer.write(piece.to_owned());
+        }
+        Ok(generation)
+    }
+
+    /// Nearly all probability goes to the candidate with which the scripted answer begins.
+    fn score_next(&self, messages: &[ChatMessage], candidates: &[String]) -> Result<Vec<f32>, InferenceError> {
+        let answer = self.answer(messages)?;
+        let begins = |candidate: &String| answer.to_lowercase().starts_with(&candidate.to_lowercase());
+        Ok(candidates.iter().map(|candidate| if begins(candidate) { -0.05 } else { -5.0 }).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::Role;
+
+    fn request(content: &str, stop: &[&str]) -> GenerateRequest {
+        GenerateRequest {
+            messages: vec![ChatMessage { role: Role::User, content: content.to_owned() }],
+            tokens_max: 20,
+            temperature: 0.0,
+            stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
+            seed: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_matching_entry_answers() {
+        let model = LanguageModel::scripted(vec![
+            ("boots".to_owned(), "You have 30 days. END more".to_owned()),
+            ("days".to_owned(), "Never".to_owned()),
+        ]);
+        let answer = model.generate(request("How many days for boots?", &["END"])).unwrap();
+        assert_eq!(answer.text().await.unwrap(), "You have 30 days. ");
+        assert!(matches!(model.generate(request("hello", &[])), Err(InferenceError::Failed(_))));
+        let scores = model.score_next(request("days?", &[]).messages, vec!["never".into(), "yes".into()]).await;
+        let scores = scores.unwrap();
+        assert!(scores[0] > scores[1]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The thread that owns the chat model: one answer at a time, a short queue before it, and no work for an asker who
+//! has gone.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    ChatMessage, GenerateRequest, Generation, InferenceError,
+    generation::GenerationWriter,
+    gguf_chat::{self, ChatFormat, ChatNetwork},
+    text_stream::TextStream,
+    threads,
+};
+use crate::models::ModelFiles;
+
+/// Requests that may wait; an answer takes seconds, so a longer queue would only make people wait in vain.
+const WAITING_MAX: usize = 4;
+
+enum Job {
+    Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter },
+    Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: oneshot::Sender<Result<Vec<f32>, InferenceError>> },
+}
+
+/// A handle to the chat model's thread, which ends when the handle is dropped.
+pub struct LocalLanguageModel {
+    name: String,
+    format: Arc<ChatFormat>,
+    jobs: SyncSender<Job>,
+}
+
+impl fmt::Debug for LocalLanguageModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LocalLanguageModel").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LocalLanguageModel {
+    /// Loads the model and moves it onto its thread.
+    pub(crate) fn start(files: &ModelFiles) -> Result<Self, InferenceError> {
+        let (format, network) = gguf_chat::load(files)?;
+        let (jobs, queue) = sync_channel(WAITING_MAX);
+        let thread_format = Arc::clone(&format);
+        thread::Builder::new()
+            .name("chat-model".to_owned())
+            .spawn(move || run(&thread_format, network, &queue))
+            .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
+        Ok(Self { name: files.name.clone(), format, jobs })
+    }
+
+    pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
+        let prompt = self.format.prompt(&request.messages, request.tokens_max)?;
+        let (writer, generation) = Generation::channel();
+        self.submit(Job::Generate { prompt, request, writer })?;
+        Ok(generation)
+    }
+
+    pub(crate) async fn score_next(
+        &self,
+        messages: Vec<ChatMessage>,
+        candidates: Vec<String>,
+    ) -> Result<Vec<f32>, InferenceError> {
+        let prompt = self.format.prompt(&messages, 1)?;
+        let first_token = |candidate: &String| {
+            let ids = self.format.encode(candidate)?;
+            ids.first().copied().ok_or_else(|| InferenceError::Failed(format!("{candidate:?} has no token")))
+        };
+        let tokens = candidates.iter().map(first_token).collect::<Result<Vec<u32>, _>>()?;
+        let (reply, scores) = oneshot::channel();
+        self.submit(Job::Score { prompt, tokens, reply })?;
+        scores.await.unwrap_or(Err(InferenceError::Stopped))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn submit(&self, job: Job) -> Result<(), InferenceError> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => InferenceError::Overloaded,
+            TrySendError::Disconnected(_) => InferenceError::Stopped,
+        })
+    }
+}
+
+fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        match job {
+            Job::Generate { prompt, request, writer } => {
+                if let Err(error) = generate(format, &mut network, &prompt, &request, &writer) {
+                    writer.fail(error);
+                }
+            }
+            Job::Score { prompt, tokens, reply } => {
+                let scores = read_prompt(&mut network, &prompt, || reply.is_closed())
+                    .and_then(|logits| logits.map_or(Ok(Vec::new()), |l| gguf_chat::log_probabilities(&l, &tokens)));
+                // The asker may have gone while the model worked.
+                let _ = reply.send(scores);
+            }
+        }
+        network.reset();
+    }
+}
+
+/// Logits after the prompt, or `None` when the work was cancelled on the way.
+fn read_prompt(
+    network: &mut ChatNetwork,
+    prompt: &[u32],
+    is_cancelled: impl Fn() -> bool,
+) -> Result<Option<candle_core::Tensor>, InferenceError> {
+    let mut logits = None;
+    for step in gguf_chat::prefill_steps(prompt) {
+        threads::let_questions_pass();
+        if is_cancelled() {
+            return Ok(None);
+        }
+        logits = Some(network.forward(step)?);
+    }
+    Ok(logits)
+}
+
+fn generate(
+    format: &ChatFormat,
+    network: &mut ChatNetwork,
+    prompt: &[u32],
+    request: &GenerateRequest,
+    writer: &GenerationWriter,
+) -> Result<(), InferenceError> {
+    let mut sampler = gguf_chat::sampler(request.temperature, request.seed);
+    let mut stream = TextStream::new(&request.stop);
+    let decode = |ids: &[u32]| format.decode(ids);
+    let Some(mut logits) = read_prompt(network, prompt, || writer.is_cancelled())? else { return Ok(()) };
+    for written in 1..=request.tokens_max {
+        let token = sampler.sample(&logits).map_err(|error| InferenceError::failed("sampler", error))?;
+        if format.is_end(token) {
+            break;
+        }
+        let piece = stream.push(token, decode)?;
+        if !writer.write(piece) || stream.is_stopped() || writer.is_cancelled() || written == request.tokens_max {
+            break;
+        }
+        threads::let_questions_pass();
+        logits = network.forward(&[token])?;
+    }
+    writer.write(stream.finish(decode)?);
+    Ok(())
+}
