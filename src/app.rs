@@ -4,7 +4,7 @@ pub mod ask;
 pub mod chat;
 pub mod import;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     channels::{telegram, web_widget},
     config::Config,
+    console::{self, ConsoleState, UploadFn, UploadReport},
     dispatch::Dispatcher,
     engine::{Clock, Engine},
     inference::{Embedder, LanguageModel},
@@ -27,7 +28,6 @@ use crate::{
 
 /// How soon a change of the shop's documents and records reaches the conversations.
 const REFRESH: Duration = Duration::from_secs(1);
-
 /// The encoder's name that stands for no model at all; for tests.
 const HASHED: &str = "hashed";
 /// Numbers per hashed vector.
@@ -105,8 +105,9 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     if let Some(head) = cached.and_then(|bytes| IntentClassifier::from_bytes(&bytes, &examples, embedder.name()).ok()) {
         return Ok(head);
     }
-    let bar = indicatif::ProgressBar::new(examples.len() as u64)
-        .with_style(indicatif::ProgressStyle::with_template("learning what shoppers ask (once) {wide_bar} {pos}/{len}")?);
+    let bar = indicatif::ProgressBar::new(examples.len() as u64).with_style(indicatif::ProgressStyle::with_template(
+        "learning what shoppers ask (once) {wide_bar} {pos}/{len}",
+    )?);
     let mut embeddings = Vec::with_capacity(examples.len());
     for step in examples.chunks(EXAMPLES_AT_ONCE) {
         embeddings.extend(embedder.embed_queries(step.iter().map(|example| example.text.clone()).collect()).await?);
@@ -114,8 +115,7 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     }
     bar.finish_and_clear();
     let name = embedder.name().to_owned();
-    let head =
-        tokio::task::spawn_blocking(move || IntentClassifier::train(&examples, &embeddings, &name)).await??;
+    let head = tokio::task::spawn_blocking(move || IntentClassifier::train(&examples, &embeddings, &name)).await??;
     // Kept under another name first, so that a second start never reads half a file. Not keeping it only costs time.
     let part = cache.with_extension(format!("{}.part", std::process::id()));
     if let Err(error) = std::fs::write(&part, head.to_bytes()).and_then(|()| std::fs::rename(&part, &cache)) {
@@ -159,9 +159,11 @@ impl App {
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let telegram = self.start_telegram(&shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
-        axum::serve(listener, self.router(&shutdown))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-            .await?;
+        if let Some(token) = console::setup_token(&self.store).await? {
+            eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
+        }
+        let service = self.router(&shutdown).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
         shutdown.cancel();
         work.await?;
         refresh.await?;
@@ -182,14 +184,32 @@ impl App {
 
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
-        Router::new().route("/healthz", get(|| async { "ok" })).merge(web_widget::router(self.widget_state(shutdown)))
+        let console = ConsoleState::new(self.store.clone(), self.live.clone(), self.upload(), shutdown.clone());
+        Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .merge(web_widget::router(self.widget_state(shutdown)))
+            .merge(console::router(console))
     }
 
     fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
-        let media_dir = self.config.data_dir.join("media");
+        let media_dir = media_dir(&self.config);
         let origins = &self.config.server.widget_origins;
         let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
         web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
+    }
+
+    /// What the console does with an uploaded file.
+    fn upload(&self) -> UploadFn {
+        let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
+        Arc::new(move |name, bytes| {
+            let (importer, engine) = (importer.clone(), Arc::clone(&engine));
+            Box::pin(async move {
+                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let summary = report.summary();
+                Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
+            })
+        })
     }
 }
 

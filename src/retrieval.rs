@@ -178,12 +178,8 @@ impl KnowledgeIndex {
 /// A follow-up stands mostly for itself and a little for the question before it.
 fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
     let Some(context) = context else { return lookup.embedding.clone() };
-    let mut vector: Vec<f32> = lookup
-        .embedding
-        .iter()
-        .zip(&context.embedding)
-        .map(|(now, before)| now + CONTEXT_WEIGHT * before)
-        .collect();
+    let mut vector: Vec<f32> =
+        lookup.embedding.iter().zip(&context.embedding).map(|(now, before)| now + CONTEXT_WEIGHT * before).collect();
     let norm = dot(&vector, &vector).sqrt().max(f32::EPSILON);
     vector.iter_mut().for_each(|value| *value /= norm);
     vector

@@ -16,7 +16,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-pub use accounts::{Role, User};
+pub use accounts::{ConversationCounts, Role, User};
 pub use conversations::{
     Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
 };

@@ -58,15 +58,7 @@ pub struct HeadOptions {
 
 impl Default for HeadOptions {
     fn default() -> Self {
-        Self {
-            buckets: 1 << 13,
-            embedding_scale: 2.0,
-            epochs: 20,
-            batch: 64,
-            learning_rate: 2.0,
-            l2: 2e-5,
-            folds: 2,
-        }
+        Self { buckets: 1 << 13, embedding_scale: 2.0, epochs: 20, batch: 64, learning_rate: 2.0, l2: 2e-5, folds: 2 }
     }
 }
 
@@ -380,12 +372,7 @@ impl<'a> TrainingSet<'a> {
 const MOMENTUM: f64 = 0.9;
 
 /// Refuses sets that do not belong together.
-fn check_shapes(
-    texts: &[&str],
-    embeddings: &[Vec<f32>],
-    labels: &[usize],
-    classes: usize,
-) -> Result<(), HeadError> {
+fn check_shapes(texts: &[&str], embeddings: &[Vec<f32>], labels: &[usize], classes: usize) -> Result<(), HeadError> {
     let shape = |problem: String| Err(HeadError::Shape(problem));
     if texts.is_empty() {
         return shape("there are no examples".to_owned());

@@ -3,7 +3,10 @@
 use sqlx::{Row, any::AnyRow};
 
 use super::{Result, Store, millis, parse_name};
-use crate::message::{Timestamp, UnknownName};
+use crate::{
+    conversation::State,
+    message::{Timestamp, UnknownName},
+};
 
 /// What somebody may do in the console. Each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +58,29 @@ pub struct User {
     pub password_hash: String,
 }
 
+/// How many conversations there are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConversationCounts {
+    /// The bot answers.
+    pub bot: i64,
+    /// A shopper waits for a person.
+    pub waiting: i64,
+    /// A person answers.
+    pub with_staff: i64,
+    /// Ended.
+    pub closed: i64,
+}
+
+impl ConversationCounts {
+    /// All of them.
+    pub fn total(&self) -> i64 {
+        self.bot + self.waiting + self.with_staff + self.closed
+    }
+}
+
+/// Setting with the digest of the set-up token.
+const SETUP_TOKEN: &str = "console_setup_token_sha256";
+
 impl Store {
     /// Adds somebody; `None` when the e-mail is taken.
     pub async fn add_user(
@@ -101,6 +127,74 @@ impl Store {
         Ok(row.try_get("people")?)
     }
 
+    /// Everybody, by name.
+    pub async fn users(&self) -> Result<Vec<User>> {
+        let rows = sqlx::query("SELECT * FROM users ORDER BY name, id").fetch_all(&self.pool).await?;
+        rows.iter().map(user_from_row).collect()
+    }
+
+    /// Keeps the digest of the token that lets the first owner in; an earlier one is void.
+    pub async fn keep_setup_token(&self, digest: &str) -> Result<()> {
+        self.set_setting(SETUP_TOKEN, digest).await
+    }
+
+    /// Whether the token with this digest still lets the first owner in.
+    pub async fn has_setup_token(&self, digest: &str) -> Result<bool> {
+        Ok(self.setting(SETUP_TOKEN).await?.is_some_and(|kept| kept == digest) && self.user_count().await? == 0)
+    }
+
+    /// Adds the first owner and voids the token in one step; `None` when the token is void or somebody is there.
+    pub async fn add_first_owner(
+        &self,
+        token_digest: &str,
+        email: &str,
+        name: &str,
+        password_hash: &str,
+        at: Timestamp,
+    ) -> Result<Option<i64>> {
+        let mut tx = self.write().await?;
+        let void = sqlx::query("DELETE FROM settings WHERE key = $1 AND value = $2")
+            .bind(SETUP_TOKEN)
+            .bind(token_digest)
+            .execute(&mut *tx.transaction)
+            .await?;
+        let row = sqlx::query("SELECT COUNT(*) AS people FROM users").fetch_one(&mut *tx.transaction).await?;
+        if void.rows_affected() == 0 || row.try_get::<i64, _>("people")? > 0 {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "INSERT INTO users (email, name, role, password_hash, created_at) VALUES (LOWER($1), $2, $3, $4, $5)
+             RETURNING id",
+        )
+        .bind(email)
+        .bind(name)
+        .bind(Role::Owner.as_str())
+        .bind(password_hash)
+        .bind(millis(at))
+        .fetch_one(&mut *tx.transaction)
+        .await?;
+        tx.commit().await?;
+        Ok(Some(row.try_get("id")?))
+    }
+
+    /// How many conversations there are in each state.
+    pub async fn conversation_counts(&self) -> Result<ConversationCounts> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS conversations FROM conversations GROUP BY state")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut counts = ConversationCounts::default();
+        for row in &rows {
+            let count: i64 = row.try_get("conversations")?;
+            match parse_name("state", row.try_get("state")?)? {
+                State::Bot => counts.bot = count,
+                State::Waiting => counts.waiting = count,
+                State::WithStaff => counts.with_staff = count,
+                State::Closed => counts.closed = count,
+            }
+        }
+        Ok(counts)
+    }
+
     /// Keeps a session's record until `expires_at`.
     pub async fn save_session(&self, id: &str, record_json: &str, expires_at: Timestamp) -> Result<()> {
         let mut tx = self.write().await?;
@@ -114,6 +208,17 @@ impl Store {
         .execute(&mut *tx.transaction)
         .await?;
         tx.commit().await
+    }
+
+    /// Takes out the sessions that had expired by `now`.
+    pub async fn delete_expired_sessions(&self, now: Timestamp) -> Result<u64> {
+        let mut tx = self.write().await?;
+        let deleted = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
+            .bind(millis(now))
+            .execute(&mut *tx.transaction)
+            .await?;
+        tx.commit().await?;
+        Ok(deleted.rows_affected())
     }
 
     /// A session's record, unless it has expired by `now`.

@@ -1,9 +1,11 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
 
+mod browser;
+mod console;
+mod inference;
+mod intents;
+mod knowledge;
+mod models;
 mod support;
 mod telegram;
-mod knowledge;
-mod browser;
 mod web_widget;
-mod inference;
-mod models;

@@ -1,0 +1,165 @@
+//! The console at `/console`: where staff read transcripts and take over, and where merchants upload documents.
+//!
+//! Every page is rendered on the server and works without JavaScript; a small script of our own refreshes what is
+//! marked as live. What keeps it safe, each thing in one place:
+//!
+//! - `routes` is the only list of routes, and each entry states who may use it (`Access`), so that nothing can be
+//!   reached by having been forgotten;
+//! - `frame` gives every response its security headers and turns every error into a styled page;
+//! - `same_origin` refuses a POST that another site's page has sent;
+//! - templates escape everything they print.
+
+mod access;
+mod assets;
+mod conversations;
+mod documents;
+mod frame;
+mod layout;
+mod overview;
+mod passwords;
+mod people;
+mod sessions;
+mod sign_in;
+mod texts;
+mod transcript;
+mod updates;
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    http::Method,
+    middleware,
+    routing::{MethodRouter, get, post},
+};
+use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use access::Access;
+pub use passwords::hash_password;
+pub use sign_in::setup_token;
+
+use crate::{
+    live::LiveHub,
+    storage::{Role, Store},
+};
+use passwords::Attempts;
+
+/// Files that are read at the same time, over all merchants; the next upload waits.
+const UPLOADS_AT_ONCE: usize = 2;
+/// Passwords that are checked at the same time: each check takes 64 MiB.
+const PASSWORD_CHECKS_AT_ONCE: usize = 2;
+/// Password checks that run or wait for their turn; more are turned away.
+const PASSWORD_QUEUE_MAX: usize = 32;
+
+/// Reads one uploaded file (its name and its bytes) into the shop's knowledge. The error is one sentence for the
+/// merchant: what is wrong with the file and what to do.
+pub type UploadFn = Arc<dyn Fn(String, Vec<u8>) -> BoxFuture<'static, Result<UploadReport, String>> + Send + Sync>;
+
+/// What was read from an uploaded file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadReport {
+    /// File name.
+    pub name: String,
+    /// What the file holds, for example `document` or `products`.
+    pub kind: String,
+    /// How much was read, for example `34 passages, 2 tables`.
+    pub summary: String,
+    /// What was left out and why, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What the pages need. Cheap to clone.
+#[derive(Clone)]
+pub struct ConsoleState {
+    store: Store,
+    live: LiveHub,
+    upload: UploadFn,
+    shutdown: CancellationToken,
+    /// std's Mutex: it is never held across an await.
+    attempts: Arc<Mutex<Attempts>>,
+    password_checks: Arc<Semaphore>,
+    password_queue: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+}
+
+impl ConsoleState {
+    /// The console over a shop's store. `upload` reads files, `shutdown` ends the streams of live updates, which would
+    /// otherwise keep the server from stopping.
+    pub fn new(store: Store, live: LiveHub, upload: UploadFn, shutdown: CancellationToken) -> Self {
+        Self {
+            store,
+            live,
+            upload,
+            shutdown,
+            attempts: Arc::default(),
+            password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_AT_ONCE)),
+            password_queue: Arc::new(Semaphore::new(PASSWORD_QUEUE_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+        }
+    }
+}
+
+/// One route and who may use it.
+struct Route {
+    method: Method,
+    path: &'static str,
+    access: Access,
+    handler: MethodRouter<ConsoleState>,
+}
+
+/// Every route of the console.
+fn routes() -> Vec<Route> {
+    let viewer = Access::AtLeast(Role::Viewer);
+    let agent = Access::AtLeast(Role::Agent);
+    let merchant = Access::AtLeast(Role::Merchant);
+    let owner = Access::AtLeast(Role::Owner);
+    let read = |path, access, handler| Route { method: Method::GET, path, access, handler };
+    let write = |path, access, handler| Route { method: Method::POST, path, access, handler };
+    vec![
+        read("/console/static/{file}", Access::Public, get(assets::serve)),
+        read("/console/setup", Access::Public, get(sign_in::setup_page)),
+        write("/console/setup", Access::Public, post(sign_in::set_up)),
+        read("/console/login", Access::Public, get(sign_in::login_page)),
+        write("/console/login", Access::Public, post(sign_in::log_in)),
+        write("/console/language", Access::Public, post(sign_in::choose_language)),
+        write("/console/logout", viewer, post(sign_in::log_out)),
+        read("/console", viewer, get(overview::page)),
+        read("/console/", viewer, get(overview::page)),
+        read("/console/live", viewer, get(updates::stream)),
+        read("/console/conversations", viewer, get(conversations::list)),
+        read("/console/conversations/{id}", viewer, get(conversations::page)),
+        write("/console/conversations/{id}/reply", agent, post(conversations::reply)),
+        write("/console/conversations/{id}/state", agent, post(conversations::change_state)),
+        read("/console/documents", viewer, get(documents::list)),
+        write("/console/documents", merchant, post(documents::upload).layer(documents::body_limit())),
+        read("/console/documents/{id}", viewer, get(documents::page)),
+        read("/console/documents/{id}/delete", merchant, get(documents::confirm_deletion)),
+        write("/console/documents/{id}/delete", merchant, post(documents::delete)),
+        read("/console/people", owner, get(people::list)),
+        write("/console/people", owner, post(people::add)),
+        read("/console/{*rest}", viewer, get(frame::not_found)),
+    ]
+}
+
+/// Every route with who may use it, for checks that none is open by mistake.
+pub fn route_table() -> Vec<(Method, &'static str, Access)> {
+    routes().into_iter().map(|route| (route.method, route.path, route.access)).collect()
+}
+
+/// The pages, with their full paths under `/console`; merge it into the server's router. Serve that with connection
+/// information (`into_make_service_with_connect_info::<SocketAddr>`), so that failed log-ins are counted per address.
+pub fn router(state: ConsoleState) -> Router {
+    let sessions = sessions::layer(state.store.clone());
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| {
+            let gate = access::Gate { state: state.clone(), access: route.access };
+            router.route(route.path, route.handler.layer(middleware::from_fn_with_state(gate, access::guard)))
+        })
+        .layer(sessions)
+        .layer(middleware::from_fn(access::same_origin))
+        .layer(middleware::from_fn(frame::frame))
+        .with_state(state)
+}

@@ -1,0 +1,271 @@
+//! Every word of the console in each language: one line a text, so that none can be missing in one of them.
+//! `{name}` in a text is filled in by `fill`.
+
+use crate::message::Language;
+
+macro_rules! texts {
+    ($($key:ident: $en:literal, $zh:literal;)*) => {
+        /// The words of the console in one language.
+        #[derive(Debug)]
+        pub(super) struct Texts { $(pub(super) $key: &'static str,)* }
+        static EN: Texts = Texts { $($key: $en,)* };
+        static ZH: Texts = Texts { $($key: $zh,)* };
+        #[cfg(test)]
+        const ALL: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $zh),)*];
+    };
+}
+
+texts! {
+    // Frame
+    skip: "Skip to content", "跳到正文";
+    navigation: "Main navigation", "主导航";
+    overview: "Overview", "总览";
+    conversations: "Conversations", "对话";
+    documents: "Documents", "资料";
+    people: "People", "人员";
+    log_out: "Log out", "退出登录";
+    language: "Language", "语言";
+    language_en: "English", "英语";
+    language_zh: "Chinese", "中文";
+    role_viewer: "Viewer", "查看者";
+    role_agent: "Agent", "客服";
+    role_merchant: "Merchant", "商家";
+    role_owner: "Owner", "所有者";
+
+    ago_now: "just now", "刚刚";
+    ago_minutes: "{n} min ago", "{n} 分钟前";
+    ago_hours: "{n} h ago", "{n} 小时前";
+    ago_days: "{n} d ago", "{n} 天前";
+
+    // Log-in and set-up
+    log_in: "Log in", "登录";
+    log_in_intro: "Read conversations, answer shoppers and keep the shop's documents.", "查看对话、回复顾客、管理店铺资料。";
+    email: "E-mail", "邮箱";
+    password: "Password", "密码";
+    password_again: "Password once more", "再次输入密码";
+    password_hint: "At least 10 characters. A few words in a row are easy to remember.", "至少 10 个字符，几个词连在一起更容易记住。";
+    name: "Name", "姓名";
+    name_hint: "Your colleagues see it, and it stands beside your answers.", "同事会看到，也会显示在您的回复旁边。";
+    wrong_password: "This e-mail and password do not belong together. Check both and try again.", "邮箱或密码不正确，请检查后重试。";
+    too_many_tries: "Too many wrong passwords. Wait {n} seconds and try again.", "密码错误次数过多，请等待 {n} 秒后重试。";
+    needs_https: "Over this plain http address nobody can log in safely. Open the console over https, or on the shop's own machine through http://localhost.", "在普通 http 地址上无法安全登录。请通过 https 打开控制台，或在店铺的机器上通过 http://localhost 打开。";
+    nobody_yet: "Nobody can log in yet. Open the set-up link that the program printed when it was started.", "还没有可登录的账号。请打开程序启动时显示的设置链接。";
+    setup: "Set up the console", "设置控制台";
+    setup_intro: "You will be the owner of this shop's console. This link works only once.", "您将成为本店控制台的所有者。此链接只能使用一次。";
+    setup_button: "Create the owner", "创建所有者";
+    name_needed: "Enter a name of at most 80 characters.", "请输入姓名，最多 80 个字符。";
+    email_needed: "Enter an e-mail address such as ana@shop.example.", "请输入邮箱地址，例如 ana@shop.example。";
+    password_needed: "Choose a password of at least {n} characters.", "请设置至少 {n} 个字符的密码。";
+    password_mismatch: "The two passwords differ. Enter the same one twice.", "两次输入的密码不一致，请重新输入。";
+
+    // Overview
+    welcome: "Hello, {name}", "您好，{name}";
+    waiting_none: "Nobody is waiting for a person.", "没有顾客在等待人工客服。";
+    waiting_one: "1 shopper is waiting for a person.", "有 1 位顾客在等待人工客服。";
+    waiting_many: "{n} shoppers are waiting for a person.", "有 {n} 位顾客在等待人工客服。";
+    waiting_open: "Open conversations", "打开对话";
+    knowledge: "What the bot knows", "机器人的知识";
+    records: "Shop records", "店铺数据";
+    passages: "Passages", "段落";
+    products: "Products", "商品";
+    orders: "Orders", "订单";
+    reviews: "Reviews", "评价";
+    events: "Events", "行为记录";
+    total: "All", "全部";
+    start_here: "Start here", "从这里开始";
+    start_documents: "Upload the shop's documents: returns, delivery, questions and answers. The bot answers from them and from nothing else.", "上传店铺资料：退换货、配送、常见问答。机器人只根据这些资料回答。";
+    start_conversation: "Write to the bot on the shop's page. The conversation appears here at once.", "在店铺页面上给机器人发消息，对话会立即显示在这里。";
+
+    // Conversations
+    search: "Search in messages", "搜索消息";
+    search_button: "Search", "搜索";
+    clear: "Clear", "清除";
+    state: "State", "状态";
+    state_all: "All states", "全部状态";
+    state_bot: "Bot answers", "机器人接待";
+    state_waiting: "Waiting for a person", "等待人工";
+    state_with_staff: "With staff", "人工接待";
+    state_closed: "Closed", "已结束";
+    waiting_list: "Waiting for a person", "等待人工客服";
+    other_list: "Other conversations", "其他对话";
+    messages: "{n} messages", "{n} 条消息";
+    newer: "Newer", "较新";
+    older: "Older", "较早";
+    pages: "Pages", "分页";
+    list_empty: "No conversations yet", "还没有对话";
+    list_empty_hint: "When a shopper writes in the widget or in Telegram, the conversation appears here.", "顾客在网页窗口或 Telegram 中留言后，对话会显示在这里。";
+    list_nothing: "Nothing found", "没有找到";
+    list_nothing_hint: "Try another word, or clear the filter.", "请换个词，或清除筛选条件。";
+    shopper_named: "Shopper {id}", "顾客 {id}";
+    verified: "Verified customer", "已验证顾客";
+    channel_widget: "Widget", "网页窗口";
+    channel_terminal: "Terminal", "终端";
+    channel_batch: "Batch", "批处理";
+    back_to_list: "All conversations", "全部对话";
+    transcript: "Transcript", "对话记录";
+    transcript_empty: "No messages yet.", "还没有消息。";
+    author_shopper: "Shopper", "顾客";
+    author_bot: "Bot", "机器人";
+    author_staff: "Staff", "客服";
+    take_over: "Take over", "接管";
+    hand_back: "Hand back to the bot", "交还机器人";
+    close: "Close", "结束";
+    actions: "Actions", "操作";
+    reply: "Reply to the shopper", "回复顾客";
+    reply_hint: "Your reply takes the conversation over; the bot stays silent until you hand it back.", "回复即接管对话；交还之前机器人不再回答。";
+    reply_placeholder: "Write a reply …", "输入回复……";
+    send: "Send", "发送";
+    reply_empty: "Write something before you send it.", "请先输入内容再发送。";
+    reply_too_long: "The reply has {n} characters and may have at most {max}. Shorten it or send it in parts.", "回复有 {n} 个字符，最多 {max} 个。请缩短或分几次发送。";
+    read_only: "You can read this conversation. To answer, ask the owner for the role Agent.", "您可以查看此对话。如需回复，请向所有者申请“客服”角色。";
+    notice_taken: "{name} took the conversation over.", "{name} 接管了对话。";
+    notice_returned: "{name} handed the conversation back to the bot.", "{name} 将对话交还给机器人。";
+    notice_closed: "{name} closed the conversation.", "{name} 结束了对话。";
+
+    // Why the bot said what it said
+    why: "Why", "依据";
+    why_intent: "Intent", "意图";
+    why_route: "Route", "处理方式";
+    why_query: "Looked up", "检索内容";
+    why_sentiment: "Sentiment", "情绪";
+    why_words: "Words", "措辞";
+    why_model: "Model", "模型";
+    why_prompt: "Prompt", "提示词";
+    why_encoder: "Encoder", "编码器";
+    why_latency: "First words / complete", "首字 / 完成";
+    why_intents: "Likeliest intents", "最可能的意图";
+    why_citations: "Cited", "引用";
+    why_passages: "Passages considered", "参考段落";
+    why_support: "Support check", "依据核查";
+    why_no_passages: "No passage was looked up for this turn.", "本轮没有检索段落。";
+    score: "answers", "可回答";
+    written_by_model: "worded by the model, checked against the passages", "由模型措辞，已对照段落核查";
+    written_literally: "the shop's own words", "店铺原文";
+    sentiment_negative: "negative", "负面";
+    sentiment_neutral: "neutral", "中性";
+    sentiment_positive: "positive", "正面";
+    route_answer: "answered", "已回答";
+    route_decline: "declined", "未能回答";
+    route_recommend: "recommended products", "推荐商品";
+    route_order_status: "told the order's status", "告知订单状态";
+    route_verify_identity: "asked for proof of identity", "请求验证身份";
+    route_handoff: "passed to a person", "转人工";
+    route_smalltalk: "small talk", "闲聊";
+
+    // Documents
+    upload: "Upload", "上传";
+    upload_title: "Add documents or records", "添加资料或数据";
+    upload_drop: "Choose files, or drop them here", "选择文件，或拖放到此处";
+    upload_formats: "Markdown, text, HTML, Word, PDF, and Excel or CSV for products, orders, reviews and events. A file of the same name replaces the earlier one.", "支持 Markdown、文本、HTML、Word、PDF；商品、订单、评价和行为记录可用 Excel 或 CSV。同名文件会替换旧文件。";
+    upload_limits: "At most {n} files of {mb} MB each.", "最多 {n} 个文件，每个不超过 {mb} MB。";
+    upload_busy: "Reading … this can take a minute for a large file.", "正在读取……大文件可能需要一分钟。";
+    upload_results: "Result of the upload", "上传结果";
+    upload_read: "Read", "已读取";
+    upload_not_read: "Not read", "未读取";
+    upload_too_large: "The file is larger than {mb} MB; split it into smaller files and upload those.", "文件超过 {mb} MB；请拆分成较小的文件后上传。";
+    upload_too_many: "Only the first {n} files were read; upload the other {excess} in another round.", "只读取了前 {n} 个文件；其余 {excess} 个请分次上传。";
+    upload_nothing: "No file was chosen. Choose one and upload it again.", "没有选择文件，请选择后重新上传。";
+    upload_empty_file: "The file is empty; check that it was saved and upload it once more.", "文件是空的；请确认已保存后重新上传。";
+    upload_broken: "The upload broke off before the end; try it once more.", "上传中断，请重试。";
+    upload_failed: "The file could not be read because of a fault in the program; the log says more. The other files are not affected.", "程序出错，无法读取该文件；详情见日志。其他文件不受影响。";
+    upload_forbidden: "To upload or delete documents, ask the owner for the role Merchant.", "如需上传或删除资料，请向所有者申请“商家”角色。";
+    documents_empty: "No documents yet", "还没有资料";
+    documents_empty_hint: "Upload the shop's first document above. Until then the bot can only pass shoppers on to a person.", "请在上方上传第一份资料。在此之前，机器人只能把顾客转给人工客服。";
+    column_document: "Document", "资料";
+    column_version: "Version", "版本";
+    column_language: "Language", "语言";
+    column_passages: "Passages", "段落";
+    column_size: "Size", "大小";
+    column_date: "Imported", "导入时间";
+    all_documents: "All documents", "全部资料";
+    document_read: "What was read", "读取内容";
+    document_read_hint: "These are the passages that the bot can find and quote. If something is missing or garbled here, the bot does not know it.", "以下是机器人可以检索和引用的段落。如有缺失或乱码，说明机器人不知道这些内容。";
+    document_notes: "What was left out", "未读取的内容";
+    document_no_passages: "Nothing was read from this document that could be quoted.", "没有从此资料中读取到可引用的内容。";
+    document_delete: "Delete document", "删除资料";
+    document_delete_question: "Delete {name}?", "删除 {name}？";
+    document_delete_hint: "Its {n} passages are no longer found or quoted. Conversations keep the quotes that were sent. To bring it back, upload the file again.", "其中 {n} 个段落将不再被检索和引用。对话中已发送的引用会保留。如需恢复，请重新上传该文件。";
+    delete: "Delete", "删除";
+    cancel: "Cancel", "取消";
+    kind_text: "Text", "文本";
+    kind_question: "Question and answer", "问答";
+    kind_row: "Table row", "表格行";
+    question: "Question", "问题";
+    column: "Column", "列";
+    value: "Value", "值";
+
+    // People
+    people_add: "Add somebody", "添加人员";
+    people_add_button: "Add", "添加";
+    people_hint: "Each role may do what the ones before it may: a viewer reads, an agent answers shoppers, a merchant keeps documents, an owner adds people.", "每个角色包含前一个角色的权限：查看者可查看，客服可回复顾客，商家可管理资料，所有者可添加人员。";
+    people_password_hint: "Give it to them in person; at least 10 characters.", "请当面告知对方；至少 10 个字符。";
+    role: "Role", "角色";
+    role_needed: "Choose a role.", "请选择角色。";
+    email_taken: "Somebody with this e-mail is there already. Use another e-mail.", "该邮箱已被使用，请换一个。";
+
+    // Errors
+    error_home: "Go to the overview", "返回总览";
+    error_not_found: "There is no such page", "页面不存在";
+    error_not_found_advice: "The address is mistyped, or what it showed has been deleted.", "地址有误，或内容已被删除。";
+    error_forbidden: "You may not do this", "没有权限";
+    error_forbidden_advice: "Your role does not allow it. Ask the owner for a role that does.", "您的角色没有此权限，请向所有者申请。";
+    error_cross_origin: "The request did not come from this console, so it was not carried out. Open the console's own page and try it there.", "请求不是来自本控制台，因此未执行。请在控制台页面中重试。";
+    error_setup_link: "This set-up link has been used or replaced by a newer one. If there is an owner, log in; if not, start the program again and open the link that it prints.", "此设置链接已被使用或已失效。如果已有所有者，请直接登录；否则请重新启动程序并打开新显示的链接。";
+    error_busy: "Many people are logging in right now. Wait a moment and try again.", "登录人数过多，请稍后重试。";
+    error_too_large: "This is too much at once", "内容过大";
+    error_too_large_advice: "Send less at once, for example fewer or smaller files.", "请减少内容，例如上传更少或更小的文件。";
+    error_request: "The request cannot be understood", "无法理解该请求";
+    error_request_advice: "Go back, reload the page and try again.", "请返回并刷新页面后重试。";
+    error_internal: "Something went wrong", "出错了";
+    error_internal_advice: "Nothing was changed. Try again; if it happens again, the program's log says why.", "没有做任何更改。请重试；如果再次出现，请查看程序日志。";
+}
+
+/// The words in `language`.
+pub(super) fn texts(language: Language) -> &'static Texts {
+    match language {
+        Language::En => &EN,
+        Language::Zh => &ZH,
+    }
+}
+
+/// Puts values into the places of a text. A value that looks like a place is left as it is.
+pub(super) fn fill(text: &str, values: &[(&str, impl AsRef<str>)]) -> String {
+    let mut filled = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            rest = after;
+            break;
+        };
+        filled.push_str(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_ref()));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(text: &str) -> Vec<&str> {
+        let mut places: Vec<_> = text.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
+        places.sort_unstable();
+        places
+    }
+
+    #[test]
+    fn both_languages_have_the_same_places_and_no_empty_text() {
+        for (key, en, zh) in ALL {
+            assert_eq!(places(en), places(zh), "{key}");
+            assert!(!en.trim().is_empty() && !zh.trim().is_empty(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_filled_in_twice() {
+        assert_eq!(fill("{name} took {n}.", &[("name", "{n}"), ("n", "5")]), "{n} took 5.");
+        assert_eq!(fill("{unknown}!", &[("n", "5")]), "!");
+    }
+}

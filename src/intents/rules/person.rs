@@ -1,0 +1,139 @@
+//! A wish for a person, and anger that demands consequences.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+use super::{pattern, patterns};
+use crate::message::Language;
+
+/// Who can be asked for: a person of the shop.
+const PERSON: &str = r"(?:humans?(?: beings?)?|persons?|people|agents?|(?:sales ?)?rep(?:s|resentatives?)?|operators?|advis[eo]rs?|colleagues?|coworkers?|employees?|staff(?: members?)?|members? of (?:the |your )?(?:staff|team|support|crew)|team members?|(?:someone|somebody|anyone|anybody)(?: else| real| human| competent)?|(?:customer|client|after-?sales) (?:service|support|care)(?: \w+)?|customer executive|(?:tech(?:nical)? )?support(?: team| staff| person| agent)?|service desk|help ?desk|sales ?(?:person|man|woman|people|team|assistants?|clerk)|clerks?|shop assistants?|experts?|specialists?|consultants?|technicians?|mechanics?|your (?:people|team|staff|workshop)|live (?:chat|person|human|agent|support|help))";
+
+/// Words that may stand before a person: "a real live".
+const BEFORE: &str = r"(?:(?:an?|the|one|some|any|your|ur|of|real|actual|live|living|breathing|human|proper|genuine|flesh and blood|competent|qualified|another|different|other|nice|single|customer|sales|support|service|in charge|from|responsible)[ -])*";
+
+/// Questions that name a person without wishing for one. They are cut out before the wishes are looked for.
+static LOOKALIKES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)
+        \b(?:are|r|is)\ (?:you|u|this|it|that|there)\ (?:really\ |even\ |actually\ |just\ |still\ )*(?:an?\ )?
+            (?:real\ |live\ |actual\ |human\ )*(?:human|person|robot|bot|machine|ai|agent)(?:\ being)?
+            (?:\ or\ (?:an?\ )?(?:real\ |chat)?(?:human|person|robot|bot|machine|ai|computer|program))?
+            (?:\ (?:i\ am|i'm|im|am\ i)\ (?:talking|speaking|chatting)\ (?:to|with))?\ ?(?:[?!.]|$)
+        |\bam\ i\ (?:talking|speaking|chatting|writing)\ (?:to|with)\ [^?!.,]*
+        |\b(?:i\ am|i'm|im)\ not\ a\ (?:ro)?bot\b
+        |\bwithout\ (?:having\ to\ )?(?:talk|speak|chat|call)(?:ing)?\ (?:to|with)?[^?!.,]*
+        |\b(?:don'?t|do\ not|didn'?t)\ (?:want|need|have|like)\ to\ (?:talk|speak|chat)\ (?:to|with)\ (?:an?\ |any\ |your\ )*(?:human|person|people|anyone|staff|agent)\w*
+        |\bi\ (?:have\ |already\ )*(?:talked|spoke|spoken|chatted)\ (?:to|with)\ [^?!.,]*
+        |\bhuman\ (?:hair|rights|body|food|grade|size[d]?)\b
+        |\bper\ person\b
+        |(?:is|are)\ there\ (?:an?\ |any\ )?[\w-]+[\ -]speaking\ [^?!.]*
+        |人工(?:智能|湖|草|皮|合成|成本|费|智慧|钻|宝石|色素|养殖|授粉|泪液)
+        |(?:人工)?客服(?:的)?(?:几点|什么时候|时间|上班|下班|在线时间|工作时间|电话是|电话多少|号码)
+        |真人(?:秀|模特|实拍|照|图|试穿|上身|大小|比例|版|电影|出演|cs)
+        |你(?:到底|究竟)?是不?是?(?:一个|个)?(?:真人|人|机器人|活人|人工|人工客服)[^,。!?]{0,8}(?:吗|么|嘛|[?]|还是[^,。!?]*|$)
+        |我(?:现在)?(?:是)?在(?:跟|和)(?:真人|人|机器人|活人)[^,。!]{0,8}
+        |不(?:用|需要|想|要)(?:转|找|接)?人工(?:客服)?
+        |(?:没有?|不|别)给我打电话",
+    )
+});
+
+/// Wordings of the wish.
+static WISHES: LazyLock<RegexSet> = LazyLock::new(|| {
+    let english = [
+        format!(
+            r"\b(?:talk|speak|spk|chat|write|connect(?:ed)?|get in (?:touch|contact)|discuss|deal|correspond|hear|communicate) (?:\w+ )?(?:\w+ )?(?:to|with|from) {BEFORE}{PERSON}\b"
+        ),
+        format!(
+            r"\b(?:connect|transfer|forward|hand|pass|put|switch|move|refer|redirect|route|direct|escalate|link|bring)(?:ed)? (?:me |us |this |it |my \w+ |(?:the|this) (?:chat|conversation|case|issue|matter) )?(?:straight |directly |on |over |through |back )?(?:to|with|on to|onto) {BEFORE}{PERSON}\b"
+        ),
+        format!(
+            r"\b(?:want|wanna|need|get me|get|give me|gimme|gimmie|would like|i'd like|prefer|request(?:ing)?|demand|require|send me|find me|fetch|bring me|call|let me have|can i have|could i have|may i have|ask(?:ing)? for|looking for|rather have) {BEFORE}(?:humans?|persons?|agents?|reps?|representatives?|operators?|live (?:chat|agent|person|support|help)|(?:customer|client) (?:service|support|care)(?: \w+)?|(?:support|sales|service) (?:agent|person|staff|rep\w*)|staff member|member of staff|advis[eo]r|salesperson|shop assistant|human (?:help|support|contact|assistance|being)|someone real|real people|real someone|employee|(?:some(?:one|body)|any(?:one|body)) (?:who|that|from|real|human|else|competent|to (?:talk|speak|chat|call|help|write|contact|deal|explain)))\b(?: number| hotline)?"
+        ),
+        format!(
+            r"^(?:[\w' ]{{0,20}}[,.!] ?)?(?:please |pls |just |only |ok |hi |hello |hey |yes |no )*{BEFORE}(?:human(?: being)?|person|agent|representative|rep|operator|colleague|employee|staff|staff member|member of staff|live chat|live agent|customer (?:service|support|care)|support|someone real|real people|(?:human|personal) (?:help|support|advice|assistance|advis[eo]r|agent|contact)|advis[eo]r|salesperson|supervisor)(?: please| pls| plz| now| here| thanks| thank you| asap| right now| immediately| instead)* ?[.!?]*$"
+        ),
+        format!(
+            r"\b{PERSON} (?:here |there |available |real |available here |in your team |at your company |at the shop )?(?:that |who |whom |to whom )?(?:i|we) (?:can|could|may|might) (?:talk|speak|chat|write|turn)\b"
+        ),
+        format!(
+            r"\bhave {BEFORE}{PERSON} (?:to )?(?:call|contact|ring|phone|write|message|email|get back|reach|look)\b"
+        ),
+        format!(
+            r"\b(?:can|could|would|will|may|might) {BEFORE}(?:human|person|agent|rep|representative|operator|advis[eo]r|colleague|employee|someone|somebody|anyone|salesperson|technician|expert|member of staff|staff member|team member)(?: \w+| from (?:the |your )?\w+| of yours| in your team)? (?:please |pls |maybe |just )?(?:call|contact|ring|phone|write to|message|email|get back to|get in touch with|reach out to|talk to|speak to|speak with|talk with|chat with|take over|look (?:at|into) (?:this|it|my|the))\b"
+        ),
+    ];
+    let english = english.iter().map(String::as_str);
+    let fixed = [
+        r"\bwho can i (?:talk|speak|chat|write) (?:to|with)\b",
+        r"\b(?:let me|may i|can i|could i|want to|wanna|need to|like to|rather|prefer to|please) (?:talk|speak|chat) (?:to|with) (?:\w+ ){0,4}(?:who|that) (?:really |actually )?(?:works?|knows?|understands?|can)\b",
+        r"\b(?:someone|somebody|anyone|anybody) (?:who|that) (?:actually |really )?works (?:there|here|for you|at|in)\b",
+        r"\b(?:real|live|actual|human) (?:agent|operator|representative|rep|customer service|support agent|advis[eo]r|consultant|assistance)\b",
+        r"\b(?:real|actual|live) (?:human|person)(?: being)?\b",
+        r"\blive[ -]?chat\b(?: please| with| now| agent|$|[.!?])",
+        r"\b(?:is|are) there (?:an? |any |some )?(?:real |live |actual )?(?:human|agent|person|someone|somebody|representative|operator|people)s?(?: (?:real|available|here|online|there|around|right now|now|on|working|today))*(?: (?:to|who|that|i) (?:talk|speak|chat|help|can)\b.*)? ?[?!.]*$",
+        r"\b(?:any|is any|is an) ?(?:human|agent|operator)s? (?:available|here|online|there|around)\b",
+        r"\b(?:not|no|instead of|rather than|sick of|tired of|hate|don'?t want|do not want|dont want) (?:to )?(?:talk(?:ing)? |speak(?:ing)? |chat(?:ting)? |writ(?:e|ing) |deal(?:ing)? |argu(?:e|ing) )?(?:to |with )?(?:an? |the |this |your |these |stupid |dumb |any |more )*(?:chat ?bots?|robots?|bots?|machines?|computers?|ai|automated (?:answers?|replies|system)|talking to)\b",
+        r"\b(?:stop|turn off|switch off|disable|leave|skip) (?:the|this|your) (?:stupid |dumb )?(?:chat ?)?bot\b",
+        r"\bno more (?:chat ?)?bots?\b",
+        r"(?:^|\b(?:please|pls|to|just|you|someone|somebody|anyone|agent|colleague|person|staff|team) )(?:call|ring|phone|telephone) me(?: back| up)?\b(?: please| pls| now| today| tomorrow| at| on| when| under| about| asap| as|$| ?[.!?,])",
+        r"\b(?:a |request |want |need |get |arrange |schedule |book )call ?-?back\b",
+        r"\bhuman (?:please|pls|now|help|support|service|contact)\b",
+        r"\btalk (?:to|with) (?:a )?(?:man|woman|guy|human|lady)\b",
+        r"\bi(?:'d| would)? (?:rather|prefer)[^.?!]{0,40}\b(?:with|to|from|by) (?:a |an |some)?(?:person|human|one|body|people|staff)\b",
+        r"\b(?:ask|get|fetch|bring|call) (?:a|your|one of your) (?:colleagues?|coworkers?|supervisor|human|staff)\b",
+        r"\bput (?:me|us) through\b",
+        r"\b(?:human|agent|operator|representative|real person)[!.]+$",
+        // Chinese
+        r"[转轉接]到?(?:真)?(?:人工|真人)",
+        r"(?:转接|轉接|接通|接入|转到|轉到|^转|^轉|帮我转|[请帮]转).{0,6}(?:人|客服|店员|店員|同事|专员|專員|售后|员工|工作人员|负责人|主管)",
+        r"(?:找|要|叫|呼叫|需要|求|给我|来个|来|换|有没有|有|开|接|想要|联系|请)(?:一个|个|一位|位|下|一下)?(?:你们)?(?:的)?(?:真人|活人|人工|大活人)",
+        r"(?:真人|人工|活人)(?:在线)?(?:客服|服务|服務|帮助|帮忙|协助|接待|处理|解答|回答|回复|来|在吗|在不在|呢)",
+        r"^(?:真人|人工|客服|店员|人呢|活人)(?:谢谢|呢|在吗|!|。|\?|!|,谢谢)*$",
+        r"(?:跟|和|与|同|找|给)(?:你们|贵店)?(?:的|家)?(?:真?人|活人|客服|店员|店員|导购|工作人员|员工|同事|专员|专家|师傅|售后|销售|老师)(?:人员|专员|客服)?(?:们)?(?:直接|好好|来|电话|当面|再)?(?:聊|说|说话|讲|谈|沟通|对话|通话|交流|反映|咨询)",
+        r"(?:叫|让|请|安排|派|找|换|喊|麻烦|由|让你们?)(?:一个|个|一位|位|一名|名)?(?:你们?)?(?:的|店里的?|那边的?|家)?(?:懂的?|会的?|专业的?|能干的?)?(?:客服|店员|店員|工作人员|员工|同事|专员|專員|专人|专家|师傅|导购|销售|售后|活人|人)(?:人员|专员|经理)?(?:来|过来|能|尽快|帮忙)?(?:一下)?(?:跟|和|给|帮|联系|聯繫|回|处理|接|聊|说|看|打|解决|解答|跟进|亲自|协助|回答|出来|吧|[!。!]|$)",
+        r"(?:能|可以|能不能|可不可以|想|可否|是否可以)换(?:个|一个)?人(?:来|聊|回答|跟|和|吗|$|[??])",
+        r"(?:不想|不要|不愿意?|别|不跟|不和|讨厌|受够了?).{0,6}(?:机器人|機器人|机器|智能客服|自动回复)",
+        r"机器人.{0,10}(?:换人|转人|找人|换个人|要人)",
+        r"(?:请|能|可以|让|叫|麻烦|帮|给).{0,10}(?:给我|跟我|和我|我)(?:打|回)(?:一?个|一下|过)?(?:电话|電話|电|話)",
+        r"(?:给我)?回(?:个|一下|一个)?(?:电话|電話)(?:给我)?(?:吧|吗|谢谢|$|[。!??])",
+        r"(?:请|让|叫|能|麻烦).{0,10}(?:人|同事|店员|专员|客服|专家)(?:主动|尽快|再)?(?:联系|聯繫|回复|回覆)(?:我|一下)",
+        r"客服.{0,6}(?:please|pls)|human 客服",
+        r"(?:接通|转|连线|呼叫|联系|找)(?:一下|到)?(?:你们)?(?:的)?(?:在线|店铺|官方|门店)?(?:客服|店员|工作人员)(?:人员)?(?:吧|谢谢|一下|$|[。!!,])",
+        r"(?:我要|我想|想要|要|找|来)(?:和|跟)?(?:个|一个|位)?(?:客服|店员|工作人员)(?:谢谢|吧|$|[。!!])",
+    ];
+    patterns(&english.chain(fixed).collect::<Vec<_>>())
+});
+
+/// The wish in pinyin: only believed in a Chinese conversation.
+static PINYIN_WISHES: LazyLock<RegexSet> =
+    LazyLock::new(|| patterns(&[r"\b(?:zhuan ?|zhao ?|yao ?)?ren ?gong(?: ?ke ?fu)?\b", r"\bzhen ?ren\b"]));
+
+/// Demands for a superior, formal complaints, threats with the law.
+static CONSEQUENCES: LazyLock<RegexSet> = LazyLock::new(|| {
+    patterns(&[
+        r"\b(?:talk|speak|chat) (?:to|with) (?:the |your |a |an |ur )?(?:\w+ )?(?:manager|boss|director|ceo|superior)\b",
+        r"\b(?:give|get|bring|call) me (?:the |your |a |ur )(?:store |shop )?(?:manager|boss|director)\b",
+        r"\b(?:want|demand|need) (?:the |your |a )(?:store |shop )?(?:manager|boss)\b",
+        r"\b(?:file|make|lodge|submit|raise|register|filing|making|lodging) (?:an? )?(?:\w+ )?complaint\b",
+        r"^(?:\w+ )?complaint[!. ]*$",
+        r"\bi(?:'ll| will| am going to|'m going to|'m gonna) (?:sue|take you to court|call the police|report you)\b",
+        r"\bmy (?:lawyer|attorney|solicitor) (?:will|is going to|has)\b",
+        r"(?:要|想|我来|给我|必须)(?:求)?(?:正式|向.{0,8})?(?:投诉|投訴|举报)",
+        r"^(?:投诉|投訴)",
+        r"(?:找|叫|让|喊|我要|给我|见)(?:一下)?(?:你们?|你们店|贵店)?(?:的)?(?:经理|經理|老板|老闆|领导|主管|店长|负责人)(?:来|出来|跟|和|说|谈|投诉|$|[!。!])",
+        r"12315|消费者协会|消協|消协|律师函|(?:要|去|会)起诉你",
+    ])
+});
+
+/// Whether the shopper wishes for a person. `folded` is folded text.
+pub(super) fn wants_person(folded: &str, language: Language) -> bool {
+    let cleaned = LOOKALIKES.replace_all(folded, " ");
+    WISHES.is_match(&cleaned) || (language == Language::Zh && PINYIN_WISHES.is_match(&cleaned))
+}
+
+/// Whether the shopper demands a superior, files a complaint or threatens with the law. `folded` is folded text.
+pub(super) fn demands_consequences(folded: &str) -> bool {
+    CONSEQUENCES.is_match(folded)
+}
