@@ -30,7 +30,7 @@ use self::api::{Api, Failure};
 use crate::{config::TelegramConfig, dispatch::Dispatcher, live::LiveHub, message::Language, storage::Store};
 
 /// Longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+const BACKOFF_MAX: Duration = Duration::from_mins(1);
 
 /// Why the bot cannot work at all. Everything else is tried again.
 #[derive(Debug, thiserror::Error)]

@@ -177,7 +177,7 @@ mod tests {
         parse(update, 5, 7, DateTime::UNIX_EPOCH)
     }
 
-    fn message(fields: Value) -> Value {
+    fn message(fields: &Value) -> Value {
         let mut message = json!({"message_id": 1, "date": 0, "chat": {"id": 42, "type": "private"},
             "from": {"id": 42, "is_bot": false, "first_name": "A", "language_code": "zh-hans"}});
         message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -202,19 +202,19 @@ mod tests {
             language_hint: Some(Language::Zh),
             received_at: DateTime::UNIX_EPOCH,
         };
-        assert_eq!(read(&message(json!({"text": "/start ref42"}))), Update::Message(expected));
+        assert_eq!(read(&message(&json!({"text": "/start ref42"}))), Update::Message(expected));
     }
 
     #[test]
     fn a_caption_counts_and_a_wordless_message_is_empty() {
-        assert_eq!(text_of(&message(json!({"photo": [], "caption": "is it waterproof?"}))), "is it waterproof?");
-        assert_eq!(text_of(&message(json!({"voice": {"file_id": "x"}}))), "");
-        assert_eq!(read(&message(json!({"pinned_message": {}}))), Update::Ignored("it is a notice"));
+        assert_eq!(text_of(&message(&json!({"photo": [], "caption": "is it waterproof?"}))), "is it waterproof?");
+        assert_eq!(text_of(&message(&json!({"voice": {"file_id": "x"}}))), "");
+        assert_eq!(read(&message(&json!({"pinned_message": {}}))), Update::Ignored("it is a notice"));
     }
 
     #[test]
     fn the_wordless_pictures_of_an_album_share_one_key() {
-        let key = |fields| match read(&message(fields)) {
+        let key = |fields: Value| match read(&message(&fields)) {
             Update::Message(inbound) => inbound.update_id,
             other => panic!("{other:?}"),
         };

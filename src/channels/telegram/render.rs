@@ -118,12 +118,12 @@ fn cut(text: &str, units_max: usize) -> usize {
     let late = |index: &usize| *index > window.len() / 2;
     let after_line = window.rfind('\n').map(|index| index + 1).filter(late);
     let after_sentence = || {
-        let ends = window.char_indices().filter(|(index, c)| match c {
+        let end = window.char_indices().rfind(|(index, c)| match c {
             '。' | '！' | '？' | '；' => true,
             '.' | '!' | '?' => text[index + 1..].starts_with(char::is_whitespace),
             _ => false,
         });
-        ends.last().map(|(index, c)| index + c.len_utf8()).filter(late)
+        end.map(|(index, c)| index + c.len_utf8()).filter(late)
     };
     let after_word = || {
         let space = window.char_indices().rfind(|(_, c)| c.is_whitespace());
