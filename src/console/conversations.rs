@@ -30,6 +30,10 @@ const PAGE_ROWS: i64 = 50;
 /// Longest message to a shopper, in characters: Telegram takes 4,096.
 const REPLY_CHARACTERS_MAX: usize = 4_000;
 
+/// An id of so many characters is shown whole; of a longer one the last `ID_END`.
+const SHORT_ID: usize = 10;
+const ID_END: usize = 6;
+
 /// Query of the list. Everything is optional, and nonsense means "all".
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ListQuery {
@@ -141,15 +145,14 @@ fn state_name(t: &Texts, state: Word) -> &'static str {
     }
 }
 
-/// The verified customer, or the end of the chat's id, which is enough to tell shoppers apart.
+/// The verified customer, or as much of the chat's id as tells shoppers apart.
 fn shopper_name(t: &Texts, customer: Option<&str>, chat: &str) -> String {
-    match customer {
-        Some(customer) => customer.to_owned(),
-        None => {
-            let skipped = chat.chars().count().saturating_sub(6);
-            fill(t.shopper_named, &[("id", &chat.chars().skip(skipped).collect::<String>())])
-        }
+    if let Some(customer) = customer {
+        return customer.to_owned();
     }
+    let length = chat.chars().count();
+    let skipped = if length <= SHORT_ID { 0 } else { length - ID_END };
+    fill(t.shopper_named, &[("id", &chat.chars().skip(skipped).collect::<String>())])
 }
 
 #[derive(Template)]

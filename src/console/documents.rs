@@ -147,6 +147,7 @@ struct DocumentPage {
     chunks: Vec<Chunk>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 impl DocumentPage {
     fn kind_name(&self, kind: &ChunkKind) -> &'static str {
         match kind {

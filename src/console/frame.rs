@@ -187,8 +187,8 @@ fn language_of(headers: &HeaderMap) -> Language {
     let chosen = CookieJar::from_headers(headers).get(LANGUAGE_COOKIE).and_then(|c| Language::from_tag(c.value()));
     chosen.unwrap_or_else(|| {
         let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let tags = accepted.split(',').filter_map(|entry| entry.split(';').next());
-        tags.filter_map(|tag| Language::from_tag(tag.trim())).next().unwrap_or_default()
+        let mut tags = accepted.split(',').filter_map(|entry| entry.split(';').next());
+        tags.find_map(|tag| Language::from_tag(tag.trim())).unwrap_or_default()
     })
 }
 

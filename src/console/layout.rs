@@ -1,6 +1,6 @@
 //! What all pages share: language, navigation, and how times, sizes and scores are written.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::Utc;
@@ -106,7 +106,14 @@ impl Layout {
     fn has_role(&self, role: Role) -> bool {
         self.user.as_ref().is_some_and(|user| user.role >= role)
     }
+}
 
+#[expect(
+    clippy::unused_self,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates call methods of a value they hold, and pass references"
+)]
+impl Layout {
     pub(super) fn role_name(&self, role: &Role) -> &'static str {
         match role {
             Role::Viewer => self.t.role_viewer,
@@ -207,7 +214,7 @@ pub(super) fn query_value(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

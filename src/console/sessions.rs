@@ -82,6 +82,7 @@ pub(super) struct Sessions {
     store: Store,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
 fn backend(error: StorageError) -> Error {
     Error::Backend(error.to_string())
 }

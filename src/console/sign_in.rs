@@ -195,7 +195,7 @@ pub(super) async fn log_in(
 ) -> PageResult<Response> {
     let t = locale.texts();
     let target = inside_console(&form.next).to_owned();
-    locale.target = "/console/login".to_owned();
+    "/console/login".clone_into(&mut locale.target);
     let address = address.map(|Extension(ConnectInfo(address))| address.ip().to_string()).unwrap_or_default();
     let outcome = match cookies_would_be_lost(t, &headers, &uri) {
         Some(error) => Err((StatusCode::UNPROCESSABLE_ENTITY, error)),

@@ -15,7 +15,7 @@ use super::ConsoleState;
 use crate::live::{Live, LiveEvent};
 
 /// A stream ends after so long; the browser opens another, and the session is checked again.
-const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
+const STREAM_MAX: Duration = Duration::from_mins(10);
 
 /// What a page is told.
 #[derive(Debug, Serialize, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 (() => {
   const REFRESH_PAUSE_MS = 250;
+  const ELSEWHERE_PAUSE_MS = 3000;
   const REFRESH_EVERY_MS = 30000;
 
   // Times -------------------------------------------------------------------------------------------------------------
@@ -20,7 +21,7 @@
 
   const liveParts = () => document.querySelectorAll("[data-live][id]");
   const conversation = document.querySelector("[data-chat]");
-  let shown = new Map(Array.from(liveParts(), (part) => [part.id, part.innerHTML]));
+  const shown = new Map(Array.from(liveParts(), (part) => [part.id, part.innerHTML]));
 
   function atEnd() {
     return window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 80;
@@ -70,17 +71,30 @@
   }
 
   let pending = null;
-  function refreshSoon() {
-    pending ??= setTimeout(() => {
-      pending = null;
+  let pendingAt = Infinity;
+  function refreshSoon(pause = REFRESH_PAUSE_MS) {
+    const at = Date.now() + pause;
+    if (at >= pendingAt) return;
+    clearTimeout(pending);
+    pendingAt = at;
+    pending = setTimeout(() => {
+      pendingAt = Infinity;
       refresh();
-    }, REFRESH_PAUSE_MS);
+    }, pause);
+  }
+
+  // News of this chat shows at once; other chats only change the count of those that wait.
+  function hear(event) {
+    const { type, channel, chat } = JSON.parse(event.data);
+    const { dataset } = conversation ?? {};
+    const elsewhere = dataset && type === "changed" && (dataset.chat !== chat || dataset.channel !== channel);
+    refreshSoon(elsewhere ? ELSEWHERE_PAUSE_MS : REFRESH_PAUSE_MS);
   }
 
   let stream = null;
   function watch() {
     stream = new EventSource("/console/live");
-    stream.onmessage = refreshSoon;
+    stream.onmessage = hear;
   }
 
   function followVisibility() {
@@ -93,11 +107,11 @@
     }
   }
 
-  // Only a page that shows the list it was asked for can be read again: not the answer to a form that was refused.
+  // On other pages only the count of those that wait could change; that is not worth reading them again.
   if (liveParts().length > 1 || conversation) {
     watch();
     document.addEventListener("visibilitychange", followVisibility);
-    setInterval(refreshSoon, REFRESH_EVERY_MS);
+    setInterval(() => refreshSoon(), REFRESH_EVERY_MS);
     window.addEventListener("pagehide", () => stream?.close());
   }
 

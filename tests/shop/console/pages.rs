@@ -1,0 +1,242 @@
+//! What the pages show and do.
+
+use axum::http::Method;
+use chrono::Utc;
+use futures::StreamExt;
+use reqwest::StatusCode;
+use shoptalk::{
+    conversation::State,
+    live::LiveEvent,
+    message::{Channel, Reply},
+    storage::{Author, Role},
+};
+
+use super::{PASSWORD, SCRIPT, TestConsole, location, reply};
+
+#[tokio::test]
+async fn what_shoppers_and_documents_say_is_shown_as_text() {
+    let shop = TestConsole::start().await;
+    let visitor = shop.logged_in(Role::Owner).await;
+    let mut hostile = reply(SCRIPT);
+    hostile.intent = SCRIPT.to_owned();
+    hostile.citations[0].quote = SCRIPT.to_owned();
+    hostile.citations[0].heading = SCRIPT.to_owned();
+    hostile.trace.query = SCRIPT.to_owned();
+    hostile.trace.passages[0].text = SCRIPT.to_owned();
+    hostile.trace.support = vec![SCRIPT.to_owned()];
+    let chat = "\"><script>alert(1)</script>";
+    let id = shop.turn(Channel::Widget, chat, SCRIPT, &hostile).await;
+    let document = shop.document(&format!("{SCRIPT}.md"), SCRIPT).await;
+    for path in [
+        format!("/console/conversations/{id}"),
+        "/console/conversations".to_owned(),
+        "/console/conversations?q=%22%3E%3Cscript%3Ealert(1)".to_owned(),
+        "/console/documents".to_owned(),
+        format!("/console/documents/{document}"),
+        format!("/console/documents/{document}/delete"),
+        "/console/login?next=%22%3E%3Cscript%3Ealert(1)".to_owned(),
+    ] {
+        let page = visitor.page(&path).await;
+        assert!(!page.contains("<script>"), "{path}");
+        assert!(page.contains("script"), "{path} shows the text itself");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_of_staff_reaches_the_shopper_and_silences_the_bot() {
+    let shop = TestConsole::start().await;
+    let mut agent = shop.logged_in(Role::Agent).await;
+    let id = shop.turn(Channel::Telegram, "7:42", "hello", &reply("Hi")).await;
+    let mut watch = shop.live.watch();
+    let response =
+        agent.post(&format!("/console/conversations/{id}/reply"), &[("text", " I am Ana.\r\nHow can I help? ")]).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+
+    let messages = shop.store.messages(id, 0).await.unwrap();
+    let last = messages.last().unwrap();
+    assert_eq!((last.author, last.author_name.as_deref()), (Author::Staff, Some("Ana")));
+    assert_eq!(last.text, "I am Ana.\nHow can I help?");
+    assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, State::WithStaff);
+    let queued = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
+    assert_eq!(queued.last().map(|item| item.message.text.as_str()), Some("I am Ana.\nHow can I help?"));
+    let event = watch.recv().await.unwrap();
+    assert_eq!((event.channel, event.chat.as_str(), event.event), (Channel::Telegram, "7:42", LiveEvent::Changed));
+    assert!(agent.page(&format!("/console/conversations/{id}")).await.contains("I am Ana."));
+}
+
+#[tokio::test]
+async fn an_empty_or_too_long_reply_is_refused_and_the_words_are_kept() {
+    let shop = TestConsole::start().await;
+    let mut agent = shop.logged_in(Role::Agent).await;
+    let id = shop.turn(Channel::Widget, "w1", "hello", &reply("Hi")).await;
+    let path = format!("/console/conversations/{id}/reply");
+    assert_eq!(agent.post(&path, &[("text", " \n ")]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let long = "长".repeat(4001);
+    let page = agent.post(&path, &[("text", &long)]).await.text().await.unwrap();
+    assert!(page.contains("4001 characters") && page.contains(&long));
+    assert_eq!(shop.store.messages(id, 0).await.unwrap().len(), 2);
+    assert_eq!(agent.post("/console/conversations/999/reply", &[("text", "x")]).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn staff_take_hand_back_and_close_with_one_notice_each() {
+    let shop = TestConsole::start().await;
+    let mut agent = shop.logged_in(Role::Agent).await;
+    let id = shop.turn(Channel::Widget, "w1", "hello", &reply("Hi")).await;
+    let path = format!("/console/conversations/{id}/state");
+    for (action, state) in [
+        ("take", State::WithStaff),
+        ("take", State::WithStaff),
+        ("return", State::Bot),
+        ("close", State::Closed),
+        ("close", State::Closed),
+    ] {
+        let response = agent.post(&path, &[("action", action)]).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, state, "{action}");
+    }
+    let notices: Vec<_> = shop.store.messages(id, 2).await.unwrap().into_iter().map(|message| message.text).collect();
+    assert_eq!(notices.len(), 3, "{notices:?}");
+    assert!(notices[0].starts_with("Ana"), "{notices:?}");
+    assert!(agent.post(&path, &[("action", "burn")]).await.status().is_client_error());
+}
+
+#[tokio::test]
+async fn waiting_shoppers_stand_first_and_the_list_can_be_searched() {
+    let shop = TestConsole::start().await;
+    let visitor = shop.logged_in(Role::Viewer).await;
+    let waiting = Reply { handoff: true, ..reply("I pass you on.") };
+    shop.turn(Channel::Telegram, "needs-person", "I want a person", &waiting).await;
+    shop.turn(Channel::Widget, "newer-one", "100% wool socks?", &reply("Yes, wool")).await;
+    let list = visitor.page("/console/conversations").await;
+    let place = |text: &str| list.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    assert!(place("I pass you on.") < place("Yes, wool"), "waiting first although the other one is newer");
+    assert_eq!(list.matches("I pass you on.").count(), 1);
+
+    let found = visitor.page("/console/conversations?q=100%25+WOOL").await;
+    assert!(found.contains("Yes, wool") && !found.contains("I pass you on."));
+    let found = visitor.page("/console/conversations?state=waiting").await;
+    assert!(!found.contains("Yes, wool") && found.contains("I pass you on."));
+    let nothing = visitor.page("/console/conversations?q=%25%25&state=nonsense&page=-3").await;
+    assert!(nothing.contains("Nothing found"));
+}
+
+#[tokio::test]
+async fn the_transcript_says_why_the_bot_answered_so() {
+    let shop = TestConsole::start().await;
+    let visitor = shop.logged_in(Role::Viewer).await;
+    let id = shop.turn(Channel::Widget, "w1", "Can I return boots?", &reply("Within thirty days.")).await;
+    let page = visitor.page(&format!("/console/conversations/{id}")).await;
+    for expected in [
+        "return policy (93 %)",
+        "answered",
+        "within thirty days",
+        "returns.docx",
+        "cosine 0.871",
+        "BM25 7.25",
+        "88 %",
+        "supported by passage 1",
+        "test-model",
+        "answer v3",
+        "120 ms / 840 ms",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    assert!(!page.contains("<textarea"), "a viewer has no reply box");
+}
+
+#[tokio::test]
+async fn each_file_of_an_upload_gets_its_own_result() {
+    let shop = TestConsole::start().await;
+    let merchant = shop.logged_in(Role::Merchant).await;
+    let files = vec![
+        ("folder/returns.md", b"Returns".to_vec()),
+        ("broken.pdf", b"%PDF".to_vec()),
+        ("panic.docx", b"x".to_vec()),
+        ("empty.txt", Vec::new()),
+    ];
+    let response = merchant.upload(files).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let page = response.text().await.unwrap();
+    for expected in [
+        "<strong>returns.md</strong>",
+        "7 bytes, 2 passages",
+        "A picture was left out.",
+        "broken.pdf is damaged (no end of file); save it again as PDF and upload it once more",
+        "because of a fault in the program",
+        "The file is empty",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    let response = merchant.upload(vec![("broken.pdf", b"%PDF".to_vec())]).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn too_large_and_too_many_files_are_refused_by_name_and_number() {
+    let shop = TestConsole::start().await;
+    let merchant = shop.logged_in(Role::Merchant).await;
+    let page = merchant.upload(vec![("huge.pdf", vec![b'x'; 50 * 1024 * 1024 + 1]), ("small.md", b"x".to_vec())]).await;
+    let page = page.text().await.unwrap();
+    assert!(page.contains("larger than 50 MB") && page.contains("1 bytes, 2 passages"));
+    let page = merchant.upload((0..23).map(|_| ("a.md", b"x".to_vec())).collect()).await.text().await.unwrap();
+    assert_eq!(page.matches("1 bytes, 2 passages").count(), 20);
+    assert!(page.contains("the other 3"));
+    assert!(merchant.upload(vec![("", Vec::new())]).await.text().await.unwrap().contains("No file was chosen"));
+}
+
+#[tokio::test]
+async fn a_document_shows_what_was_read_and_is_deleted_after_a_question() {
+    let shop = TestConsole::start().await;
+    let mut merchant = shop.logged_in(Role::Merchant).await;
+    let id = shop.document("returns.md", "Boots | 30 days").await;
+    let page = merchant.page(&format!("/console/documents/{id}")).await;
+    assert!(page.contains("Table row") && page.contains("<th scope=\"row\" dir=\"auto\">Boots</th>"));
+    assert!(merchant.page(&format!("/console/documents/{id}/delete")).await.contains("Delete returns.md?"));
+    assert_eq!(shop.store.documents().await.unwrap().len(), 1);
+    merchant.post(&format!("/console/documents/{id}/delete"), &[]).await;
+    assert!(shop.store.documents().await.unwrap().is_empty());
+    assert!(merchant.page("/console/documents").await.contains("No documents yet"));
+}
+
+#[tokio::test]
+async fn the_owner_adds_people_and_a_taken_address_is_said() {
+    let shop = TestConsole::start().await;
+    let mut owner = shop.logged_in(Role::Owner).await;
+    let fields = [("name", "Bo"), ("email", "Bo@shop.example"), ("role", "agent"), ("password", PASSWORD)];
+    assert_eq!(owner.post("/console/people", &fields).await.status(), StatusCode::SEE_OTHER);
+    let page = owner.post("/console/people", &fields).await.text().await.unwrap();
+    assert!(page.contains("there already"));
+    let bo = shop.store.user_by_email("bo@shop.example").await.unwrap().unwrap();
+    assert_eq!(bo.role, Role::Agent);
+    assert_eq!(shop.visitor().log_in("bo@shop.example", PASSWORD).await.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_language_is_the_browsers_until_another_is_chosen() {
+    let shop = TestConsole::start().await;
+    let mut visitor = shop.visitor();
+    let chinese = visitor.request(Method::GET, "/console/login").header("accept-language", "zh-CN,en;q=0.5");
+    let page = chinese.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("lang=\"zh-CN\"") && page.contains("登录"));
+    let response = visitor.post("/console/language", &[("language", "zh"), ("back", "/console/login")]).await;
+    assert_eq!(location(&response), "/console/login");
+    assert!(visitor.page("/console/login").await.contains("登录"));
+    let response = visitor.post("/console/language", &[("language", "en"), ("back", "https://evil.example")]).await;
+    assert_eq!(location(&response), "/console");
+}
+
+#[tokio::test]
+async fn open_pages_are_told_of_changes_and_the_stream_ends_with_the_server() {
+    let shop = TestConsole::start().await;
+    let visitor = shop.logged_in(Role::Viewer).await;
+    let response = visitor.get("/console/live").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut events = response.bytes_stream();
+    shop.live.announce(Channel::Widget, "w1", LiveEvent::Changed);
+    let first = events.next().await.unwrap().unwrap();
+    let first = String::from_utf8_lossy(&first).into_owned();
+    assert!(first.contains(r#"{"type":"changed","channel":"widget","chat":"w1"}"#), "{first}");
+    shop.shutdown.cancel();
+    assert!(events.next().await.is_none());
+}
