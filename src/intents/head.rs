@@ -58,7 +58,7 @@ pub struct HeadOptions {
 
 impl Default for HeadOptions {
     fn default() -> Self {
-        Self { buckets: 1 << 13, embedding_scale: 2.0, epochs: 20, batch: 64, learning_rate: 2.0, l2: 2e-5, folds: 2 }
+        Self { buckets: 1 << 13, embedding_scale: 1.5, epochs: 20, batch: 64, learning_rate: 2.0, l2: 2e-5, folds: 2 }
     }
 }
 

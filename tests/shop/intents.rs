@@ -174,7 +174,11 @@ fn harmless_look_alikes_of_attacks_are_rarely_refused() {
     let first: Vec<String> = reader.records().map(|record| record.unwrap()[0].to_owned()).collect();
     let text = std::fs::read_to_string(data.join("safety/notinject/datasets_valid.json")).unwrap();
     let second: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    let second = second.iter().map(|entry| entry["prompt"].as_str().unwrap().to_owned());
+    let (hostile, second): (Vec<_>, Vec<_>) = second.into_iter().partition(|entry| entry["label"] == 1);
+    let prompt = |entry: &serde_json::Value| entry["prompt"].as_str().unwrap().to_owned();
+    let second: Vec<String> = second.iter().map(prompt).collect();
+    let caught = hostile.iter().filter(|entry| is_attack(&prompt(entry))).count();
+    println!("safety/notinject: {caught} of {} attacks caught", hostile.len());
     let mut reader = csv::Reader::from_path(data.join("deepset_injection/train.csv")).unwrap();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let (attacks, harmless): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| &row[1] == "1");
@@ -183,7 +187,6 @@ fn harmless_look_alikes_of_attacks_are_rarely_refused() {
     for row in attacks.iter().filter(|row| !is_attack(&row[0])) {
         println!("  missed: {:?}", row[0].chars().take(160).collect::<String>());
     }
-    let second: Vec<String> = second.collect();
     let harmless: Vec<String> = harmless.iter().map(|row| row[0].to_owned()).collect();
     for (name, texts) in [("notinject", &first), ("safety/notinject", &second), ("deepset", &harmless)] {
         let refused: Vec<&String> = texts.iter().filter(|text| is_attack(text)).collect();
