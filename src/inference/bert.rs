@@ -8,8 +8,10 @@ use super::{InferenceError, bert_weights::BertWeights};
 
 const WORD_TABLE: &str = "embeddings.word_embeddings.weight";
 const DEFAULT_EPSILON: f32 = 1e-12;
-/// e5-small and the MiniLM family all have heads of this size.
+/// e5-small and the `MiniLM` family all have heads of this size.
 const HEAD_DIMENSIONS: usize = 32;
+/// More layers than any encoder of this kind has.
+const LAYERS_MAX: usize = 128;
 /// Added to the scores of padding before softmax.
 const MASKED: f32 = -1e9;
 
@@ -51,18 +53,21 @@ impl Bert {
         if heads == 0 || hidden % heads != 0 {
             return Err(InferenceError::Failed(format!("{heads} attention heads do not divide {hidden} dimensions")));
         }
-        let layer_count = (0..).take_while(|layer| weights.shape(&output_weight(*layer)).is_some()).count();
+        let layer_count = (0..LAYERS_MAX).take_while(|layer| weights.shape(&output_weight(*layer)).is_some()).count();
         let layers = (0..layer_count)
             .map(|layer| Layer::load(&weights, layer, heads, epsilon))
             .collect::<Result<Vec<_>, _>>()?;
         let types = weights.tensor("embeddings.token_type_embeddings.weight")?;
         let positions = weights.tensor("embeddings.position_embeddings.weight")?;
+        if !matches!(positions.dims(), &[rows, _] if rows >= 2) {
+            return Err(InferenceError::failed("position vectors", "there are too few of them"));
+        }
         let positions = types
             .narrow(0, 0, 1)
             .and_then(|first| positions.broadcast_add(&first))
             .map_err(|error| InferenceError::failed("position vectors", error))?;
         let norm = Norm::load(&weights, "embeddings.LayerNorm", epsilon)?;
-        Ok(Self { positions, norm, layers, heads, hidden, weights })
+        Ok(Self { weights, positions, norm, layers, heads, hidden })
     }
 
     /// Length of every vector.
@@ -123,7 +128,7 @@ impl Layer {
         let (query, key, value) =
             (linear("attention.self.query")?, linear("attention.self.key")?, linear("attention.self.value")?);
         Ok(Self {
-            qkv: Linear::fuse(query, key, value, heads).map_err(|error| InferenceError::failed(&prefix, error))?,
+            qkv: Linear::fuse(&query, &key, &value, heads).map_err(|error| InferenceError::failed(&prefix, error))?,
             attention_output: linear("attention.output.dense")?,
             attention_norm: norm("attention.output.LayerNorm")?,
             widen: linear("intermediate.dense")?,
@@ -136,7 +141,7 @@ impl Layer {
     fn forward(&self, x: &Tensor, mask: Option<&Tensor>, sizes: [usize; 3]) -> candle_core::Result<Tensor> {
         let attention = self.attention_output.forward(&self.attend(x, mask, sizes)?)?;
         let x = self.attention_norm.forward(&(attention + x)?)?;
-        let wide = gelu(&self.widen.forward(&x)?)?;
+        let wide = self.widen.forward(&x)?.gelu_erf()?;
         self.output_norm.forward(&(self.narrow.forward(&wide)? + x)?)
     }
 
@@ -158,10 +163,6 @@ fn output_weight(layer: usize) -> String {
     format!("encoder.layer.{layer}.output.dense.weight")
 }
 
-fn gelu(x: &Tensor) -> candle_core::Result<Tensor> {
-    x.gelu_erf()
-}
-
 /// `y = x w + b` with `w` of shape (inputs, outputs).
 #[derive(Debug)]
 struct Linear {
@@ -176,9 +177,9 @@ impl Linear {
         Ok(Self { weight, bias: weights.tensor(&format!("{name}.bias"))? })
     }
 
-    fn fuse(query: Self, key: Self, value: Self, heads: usize) -> candle_core::Result<Self> {
+    fn fuse(query: &Self, key: &Self, value: &Self, heads: usize) -> candle_core::Result<Self> {
         let scale = 1.0 / (query.weight.dim(1)? as f64 / heads as f64).sqrt();
-        let (weight, bias) = ((query.weight * scale)?, (query.bias * scale)?);
+        let (weight, bias) = ((&query.weight * scale)?, (&query.bias * scale)?);
         Ok(Self {
             weight: Tensor::cat(&[&weight, &key.weight, &value.weight], 1)?,
             bias: Tensor::cat(&[&bias, &key.bias, &value.bias], 0)?,

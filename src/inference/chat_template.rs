@@ -56,7 +56,6 @@ fn to_json(value: &Value) -> Result<Value, Error> {
         .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "template functions take owned arguments")]
 fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }

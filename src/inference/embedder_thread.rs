@@ -19,7 +19,7 @@ const BULK_WAITING_MAX: usize = 4;
 /// Questions answered in one go.
 const QUESTIONS_TOGETHER_MAX: usize = 32;
 /// Padded tokens of one batch: large enough for the matrix product, small enough that a bulk batch takes about 0.1 s.
-const BATCH_TOKENS_MAX: usize = 256;
+const BATCH_TOKENS_MAX: usize = 192;
 /// Bulk texts that are sorted by length together.
 const BULK_WINDOW: usize = 32;
 
@@ -249,6 +249,6 @@ mod tests {
             assert!(batch.len() == 1 || batch.len() * longest <= BATCH_TOKENS_MAX, "{batch:?}");
         }
         assert!(plan_batches(&[]).is_empty());
-        assert_eq!(plan_batches(&[64; 8]).len(), 2);
+        assert_eq!(plan_batches(&[64; 7]).len(), 3);
     }
 }

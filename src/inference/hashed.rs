@@ -39,7 +39,9 @@ impl HashedEmbedder {
         }
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
-            vector.iter_mut().for_each(|value| *value /= length);
+            for value in &mut vector {
+                *value /= length;
+            }
         } else {
             vector[0] = 1.0;
         }

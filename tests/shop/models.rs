@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -77,10 +78,12 @@ async fn serve(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Response {
     let first = hub.requests.fetch_add(1, Ordering::SeqCst) == 0;
     let rest = hub.content[from..].to_vec();
     let body = match hub.break_after.filter(|_| first) {
-        Some(bytes) => Body::from_stream(futures::stream::iter([
-            Ok(rest[..bytes].to_vec()),
-            Err(std::io::Error::other("the line is cut")),
-        ])),
+        Some(bytes) => Body::from_stream(async_stream::stream! {
+            yield Ok(rest[..bytes].to_vec());
+            // Without the pause the cut may overtake what was sent before it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            yield Err(std::io::Error::other("the line is cut"));
+        }),
         None => Body::from(rest),
     };
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
