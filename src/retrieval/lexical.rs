@@ -104,6 +104,8 @@ fn chinese_terms(run: &str, found: &mut Vec<Term>) {
 /// BM25 (Robertson and Zaragoza 2009) over a fixed set of passages.
 #[derive(Debug, Default)]
 pub struct LexicalIndex {
+    /// Latin words as the passages spell them, with how often they do.
+    surfaces: HashMap<String, u32>,
     postings: HashMap<String, Vec<(u32, f32)>>,
     lengths: Vec<f32>,
     length_mean: f32,
@@ -113,8 +115,6 @@ pub struct LexicalIndex {
 const K1: f32 = 1.2;
 /// How much a long passage is held back.
 const B: f32 = 0.6;
-/// Weight of a term that matches only after correction.
-const CORRECTED: f32 = 0.8;
 /// Weight of function words.
 const STOP_WEIGHT: f32 = 0.1;
 
@@ -135,6 +135,9 @@ impl LexicalIndex {
             for term in terms(text) {
                 length += 1.0;
                 *counts.entry(term.text).or_default() += 1.0;
+            }
+            for word in text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() >= 3) {
+                *index.surfaces.entry(word.to_ascii_lowercase()).or_default() += 1;
             }
             for (term, count) in counts {
                 index.postings.entry(term).or_default().push((passage as u32, count));
@@ -157,42 +160,52 @@ impl LexicalIndex {
         self.postings.contains_key(term)
     }
 
-    /// Matches a question's terms to the words of the passages; a word that none of them has is corrected to the
-    /// nearest one within one or two typing errors.
+    /// A question's terms with their weights.
     pub fn query(&self, text: &str, weight: f32) -> LexicalQuery {
-        let terms = terms(text)
-            .into_iter()
-            .map(|term| {
-                let weight = if term.stop { weight * STOP_WEIGHT } else { weight };
-                if self.knows(&term.text) || term.stop {
-                    return (term.text, weight);
-                }
-                match self.correct(&term.text) {
-                    Some(known) => (known, weight * CORRECTED),
-                    None => (term.text, weight),
-                }
-            })
-            .collect();
-        LexicalQuery { terms }
+        let weigh = |term: Term| (term.text, if term.stop { weight * STOP_WEIGHT } else { weight });
+        LexicalQuery { terms: terms(text).into_iter().map(weigh).collect() }
     }
 
-    fn correct(&self, term: &str) -> Option<String> {
-        let length = term.chars().count();
-        if !term.is_ascii() || length < 4 || term.bytes().any(|byte| byte.is_ascii_digit()) {
+    /// `text` with typing errors mended: a word that neither the passages nor `is_word` know becomes the nearest word
+    /// of the passages, or the nearest function word, within one or two errors.
+    pub fn respell(&self, text: &str, is_word: &dyn Fn(&str) -> bool) -> String {
+        let mut mended = String::with_capacity(text.len());
+        for part in text.split_inclusive(|c: char| !c.is_ascii_alphabetic()) {
+            let end = part.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(part.len());
+            let (word, rest) = part.split_at(end);
+            match self.mend(word, is_word) {
+                Some(better) => mended.push_str(&better),
+                None => mended.push_str(word),
+            }
+            mended.push_str(rest);
+        }
+        mended
+    }
+
+    fn mend(&self, word: &str, is_word: &dyn Fn(&str) -> bool) -> Option<String> {
+        let lower = word.to_ascii_lowercase();
+        // Names are written with a capital and are nobody's typing error.
+        let name = word.chars().next().is_some_and(char::is_uppercase);
+        if lower.len() < 3 || name || self.surfaces.contains_key(&lower) || STOP_WORDS.contains(&lower.as_str()) {
             return None;
         }
-        let errors_max = if length < 7 { 1 } else { 2 };
-        self.postings
-            .keys()
-            .filter(|known| known.is_ascii() && known.len().abs_diff(length) <= errors_max && known.len() >= 3)
+        let stem = Stemmer::create(Algorithm::English).stem(&lower).into_owned();
+        if self.knows(&stem) || is_word(&lower) {
+            return None;
+        }
+        let errors_max = if lower.len() < 7 { 1 } else { 2 };
+        let known = self.surfaces.keys().map(String::as_str).filter(|known| known.len() >= 4 && lower.len() >= 4);
+        known
+            .chain(STOP_WORDS.iter().copied().filter(|known| known.len() >= 3))
+            .filter(|known| known.len().abs_diff(lower.len()) <= errors_max)
             .filter_map(|known| {
-                let errors = edit_distance(term.as_bytes(), known.as_bytes(), errors_max)?;
-                let same_start = known.as_bytes()[0] == term.as_bytes()[0];
-                Some((errors, !same_start, known))
+                let errors = edit_distance(lower.as_bytes(), known.as_bytes(), errors_max)?;
+                let other_start = known.as_bytes()[0] != lower.as_bytes()[0];
+                let rarity = std::cmp::Reverse(self.surfaces.get(known).copied().unwrap_or(0));
+                Some((errors, other_start, rarity, known))
             })
             .min()
-            .filter(|(errors, other_start, _)| *errors == 1 || !other_start)
-            .map(|(_, _, known)| known.clone())
+            .map(|(_, _, _, known)| known.to_owned())
     }
 
     /// BM25 of every passage that has a term of the question.
@@ -277,7 +290,10 @@ mod tests {
             ["Boots can be returned within 30 days", "The warranty on laptops is 24 months", "Shipping is free"];
         let index = LexicalIndex::build(texts.into_iter());
         assert_eq!(best(&index, "returning a boot"), Some(0));
-        assert_eq!(best(&index, "hwo long is warrnty on latpos"), Some(1));
+        let mended = index.respell("hwo long is warrnty on latpos? ok", &|word| word == "ok");
+        assert_eq!(mended, "how long is warranty on laptops? ok");
+        assert_eq!(best(&index, &mended), Some(1));
+        assert_eq!(index.respell("rent a boot from Latpos", &|word| word == "rent"), "rent a boot from Latpos");
         assert_eq!(best(&index, "giraffe"), None);
     }
 
