@@ -31,4 +31,5 @@ pub mod knowledge;
 pub mod language;
 pub mod live;
 pub mod message;
+pub mod recommend;
 pub mod storage;
