@@ -35,6 +35,7 @@ pub mod retrieval;
 pub mod prompts;
 pub mod answer;
 pub mod orders;
+pub mod recommend;
 pub mod inference;
 pub mod models;
 pub mod knowledge;

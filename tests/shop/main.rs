@@ -2,6 +2,7 @@
 
 mod browser;
 mod console;
+mod console;
 mod inference;
 mod intents;
 mod knowledge;

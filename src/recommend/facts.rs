@@ -1,0 +1,594 @@
+//! What the records state about products that the shopper names: stock, price, properties, comparison, compatibility.
+
+use super::{
+    ProductAnswer, ProductWish, Question, Recommender,
+    attributes::{Attribute, Value},
+    index::{Evidence, Item, fits},
+    list, pick,
+    search::measured,
+    words::{Kind, LEXICON, Token},
+};
+use crate::message::Language;
+
+const STOCK: &[&str] = &[
+    "in stock",
+    "available",
+    "availability",
+    "sold out",
+    "out of stock",
+    "left",
+    "back in",
+    "do you have",
+    "have you got",
+    "do you sell",
+    "do you carry",
+    "can i get",
+    "can i buy",
+    "有货",
+    "现货",
+    "库存",
+    "缺货",
+    "到货",
+    "补货",
+    "断货",
+    "还有",
+    "有没有",
+    "卖",
+];
+const WHEN: &[&str] = &["when", "how soon", "back in", "again", "什么时候", "何时", "多久", "到货", "补货"];
+const PRICE: &[&str] =
+    &["how much", "price", "cost", "costs", "priced", "多少钱", "价格", "售价", "价钱", "几钱", "怎么卖", "贵不贵"];
+const COMPARE: &[&str] = &[
+    "or",
+    "versus",
+    "vs",
+    "which",
+    "difference",
+    "differences",
+    "compare",
+    "compared",
+    "comparison",
+    "better",
+    "than",
+    "between",
+    "比",
+    "哪个",
+    "哪款",
+    "对比",
+    "区别",
+    "还是",
+    "差别",
+    "哪一个",
+];
+const FITTING: &[&str] = &[
+    "work with",
+    "works with",
+    "fit",
+    "fits",
+    "compatible",
+    "go with",
+    "goes with",
+    "suit",
+    "suits",
+    "match",
+    "matches",
+    "use with",
+    "used with",
+    "charge",
+    "适合",
+    "兼容",
+    "能用",
+    "适配",
+    "可以用",
+    "配",
+    "搭配",
+    "能配",
+    "装得上",
+    "能给",
+    "用在",
+];
+const ASKS_WHICH: &[&str] = &["which", "what", "哪", "什么", "recommend", "推荐", "show me", "any"];
+const PRONOUNS: &[&str] =
+    &["it", "its", "that one", "this one", "this", "they", "them", "它", "这个", "这款", "那款", "那个", "该"];
+const OF_THEM: &[&str] =
+    &["which one", "which of", "the two", "both", "which is", "which has", "哪个", "哪款", "哪一个", "两款", "两个"];
+
+impl Recommender {
+    /// A statement from the records; `None` when the message asks for products instead.
+    pub(super) fn fact(&self, question: &Question) -> Option<ProductAnswer> {
+        let named: Vec<&Item> = self.named_items(question);
+        if let Some(answer) = self.compatibility(question, &named) {
+            return Some(answer);
+        }
+        if question.says(FITTING) || question.says(super::search::SIMILAR) {
+            return None;
+        }
+        let targets = self.targets(question, &named);
+        if targets.len() >= 2 && (question.says(COMPARE) || question.request.wish == ProductWish::Compare) {
+            return Some(self.compare(question, &targets));
+        }
+        if targets.is_empty() || (named.is_empty() && self.asks_for_products(question)) {
+            return None;
+        }
+        // "case for the Nova 5": the product is named, another kind is wanted.
+        let other_kind =
+            question.parsed.wish.categories.iter().any(|c| targets.iter().all(|item| item.product.category != *c));
+        if other_kind || question.parsed.wish.missing.is_some() && question.says(&["for", "给"]) {
+            return None;
+        }
+        if question.parsed.wish.sort.as_ref().is_some_and(|sort| sort.by == "price")
+            && question.says(&["cheaper", "更便宜", "便宜"])
+        {
+            return None;
+        }
+        self.about_targets(question, &targets)
+    }
+
+    fn about_targets(&self, question: &Question, targets: &[&Item]) -> Option<ProductAnswer> {
+        let asked: Vec<&Token> = question
+            .parsed
+            .tokens
+            .iter()
+            .filter(|token| !matches!(token.kind, Kind::Filler | Kind::Service))
+            .filter(|token| token.term != "price" && !self.is_kind_of_target(token, targets))
+            .collect();
+        if question.says(PRICE) && asked.is_empty() {
+            return Some(fact(targets, |item| price(item, question.language())));
+        }
+        if !asked.is_empty() {
+            return self.properties(question, targets, &asked);
+        }
+        if question.says(STOCK) || question.request.wish == ProductWish::Stock {
+            let when = question.says(WHEN);
+            return Some(fact(targets, |item| stock(item, when, question.language())));
+        }
+        let skus: Vec<String> = targets.iter().map(|item| item.product.sku.clone()).collect();
+        Some(self.about(question, &skus))
+    }
+
+    /// What the record says of products by name alone.
+    pub(super) fn about(&self, question: &Question, skus: &[String]) -> ProductAnswer {
+        let language = question.language();
+        let items: Vec<&Item> = skus.iter().filter_map(|sku| self.item(sku)).take(3).collect();
+        fact(&items, |item| {
+            let product = &item.product;
+            let facts: Vec<String> =
+                item.attributes.iter().filter(|a| !a.key.is_empty()).map(|a| measured(a, language)).collect();
+            let mut text = pick(
+                language,
+                format!("{}: {}.", product.title, product.price),
+                format!("{}：{}。", product.title, product.price),
+            );
+            if !product.description.is_empty() && product.language == language {
+                text += &pick(language, format!(" {}", product.description), product.description.clone());
+            }
+            if !facts.is_empty() {
+                let facts = facts.join(if language == Language::En { ", " } else { "，" });
+                text += &pick(language, format!(" {facts}."), format!("{facts}。"));
+            }
+            text + &stock_note(item, language)
+        })
+    }
+
+    fn named_items<'a>(&'a self, question: &Question) -> Vec<&'a Item> {
+        let mut items: Vec<&Item> = vec![];
+        for mention in question.named() {
+            for item in mention.skus.iter().filter_map(|sku| self.item(sku)).take(3) {
+                if !items.iter().any(|known| known.product.sku == item.product.sku) {
+                    items.push(item);
+                }
+            }
+        }
+        items
+    }
+
+    fn targets<'a>(&'a self, question: &Question, named: &[&'a Item]) -> Vec<&'a Item> {
+        if !named.is_empty() {
+            // "is it lighter than the Hush 300": the named one against the one talked about.
+            let mut items = named.to_vec();
+            if items.len() == 1 && question.says(&["than", "比"]) && question.says(PRONOUNS) {
+                items.extend(question.request.talked_about.first().and_then(|sku| self.item(sku)));
+            }
+            return items;
+        }
+        let generic: Vec<&Item> = question
+            .mentions
+            .iter()
+            .filter_map(|mention| mention.skus.first())
+            .filter_map(|sku| self.item(sku))
+            .collect();
+        let asks_fact =
+            question.says(PRICE) || question.says(&["in stock", "有货", "现货", "库存", "how", "is the", "does the"]);
+        if !generic.is_empty() && (asks_fact || generic.len() >= 2) {
+            return generic;
+        }
+        let known = question.request.talked_about.iter().filter_map(|sku| self.item(sku));
+        if question.says(OF_THEM)
+            && (question.request.wish == ProductWish::Compare || !self.asks_for_products(question))
+        {
+            return known.take(3).collect();
+        }
+        let hint = matches!(question.request.wish, ProductWish::Stock | ProductWish::Price | ProductWish::Property);
+        let asks = question.says(&["how", "what", "is", "does", "has", "多", "吗", "什么", "几"]);
+        if question.says(PRONOUNS) && asks || hint && asks && !self.asks_for_products(question) {
+            return known.take(1).collect();
+        }
+        vec![]
+    }
+
+    /// A category, limit or missing thing was said: a wish for products rather than a question about one.
+    fn asks_for_products(&self, question: &Question) -> bool {
+        let wish = &question.parsed.wish;
+        let generic_fact = !question.mentions.is_empty();
+        !generic_fact
+            && (!wish.categories.is_empty() || wish.price != super::Limits::default() || wish.missing.is_some())
+    }
+
+    /// "the Hush 300 headphones": the word says what the product is.
+    fn is_kind_of_target(&self, token: &Token, targets: &[&Item]) -> bool {
+        let heads =
+            self.catalogue.categories.iter().filter(|c| targets.iter().any(|item| item.product.category == c.name));
+        let mut heads = heads.flat_map(|category| category.heads.iter().chain(&category.modifiers));
+        matches!(token.kind, Kind::Thing | Kind::Unknown)
+            && (heads
+                .any(|head| *head == token.term || LEXICON.is_a(head, &token.term) || LEXICON.is_a(&token.term, head))
+                || targets.iter().all(|item| item.title.contains(&token.term)))
+            && !targets.iter().any(|item| item.attributes.iter().any(|a| a.is_called(&token.term)))
+    }
+
+    /// Yes or no, whether one product works with another.
+    fn compatibility(&self, question: &Question, named: &[&Item]) -> Option<ProductAnswer> {
+        if !question.says(FITTING) {
+            return None;
+        }
+        if question.says(ASKS_WHICH) || named.is_empty() {
+            return self.what_it_fits(question, named);
+        }
+        let second = named.get(1).copied().or_else(|| self.own_product(question, named[0]))?;
+        let (first, language) = (named[0], question.language());
+        let skus = vec![first.product.sku.clone(), second.product.sku.clone()];
+        let listed = fits(&first.product, &second.product.sku) || fits(&second.product, &first.product.sku);
+        let lists = [first, second].map(|item| !item.product.compatible_with.is_empty());
+        let (accessory, main) = if lists[0] { (first, second) } else { (second, first) };
+        let (a, m) = (&accessory.product.title, &main.product.title);
+        let text = match (listed, lists) {
+            (true, _) if fits(&accessory.product, &main.product.sku) => {
+                pick(language, format!("Yes, the {a} is listed as fitting the {m}."), format!("可以，{a}标明适合{m}。"))
+            }
+            (true, _) => {
+                pick(language, format!("Yes, the {m} is listed as fitting the {a}."), format!("可以，{m}标明适合{a}。"))
+            }
+            (false, [false, false]) => return Some(ProductAnswer::NotAboutProducts),
+            (false, _) => {
+                let fitting = self.fitted_titles(accessory);
+                pick(
+                    language,
+                    format!("No, the {a} is not listed as fitting the {m}. It fits: {}.", list(language, &fitting)),
+                    format!("不可以，{a}没有标明适合{m}。它适合{}。", list(language, &fitting)),
+                )
+            }
+        };
+        Some(ProductAnswer::Fact { text, skus })
+    }
+
+    fn fitted_titles(&self, accessory: &Item) -> Vec<String> {
+        accessory
+            .product
+            .compatible_with
+            .iter()
+            .map(|sku| self.item(sku.trim()).map_or_else(|| sku.clone(), |item| item.product.title.clone()))
+            .take(8)
+            .collect()
+    }
+
+    /// "which phones does the VoltCube 35 fit?"
+    fn what_it_fits(&self, question: &Question, named: &[&Item]) -> Option<ProductAnswer> {
+        let [accessory] = named else { return None };
+        let own: Vec<&Item> = accessory
+            .product
+            .compatible_with
+            .iter()
+            .filter_map(|sku| self.item(sku.trim()))
+            .filter(|item| {
+                let wanted = &question.parsed.wish.categories;
+                wanted.is_empty() || wanted.contains(&item.product.category)
+            })
+            .collect();
+        // Something else may fit the named product as well; then that is what a shopper looks for.
+        let is_target = self.catalogue.fitting(&accessory.product.sku).next().is_some();
+        if own.is_empty() || is_target {
+            return None;
+        }
+        let language = question.language();
+        let titles: Vec<String> = own.iter().map(|item| item.product.title.clone()).collect();
+        let title = &accessory.product.title;
+        let names = list(language, &titles);
+        let text =
+            pick(language, format!("The {title} is listed as fitting {names}."), format!("{title}标明适合{names}。"));
+        let skus = [*accessory].into_iter().chain(own).map(|item| item.product.sku.clone()).collect();
+        Some(ProductAnswer::Fact { text, skus })
+    }
+
+    /// "my phone": of what the shopper has or talked about, the one of that kind.
+    fn own_product(&self, question: &Question, other: &Item) -> Option<&Item> {
+        let mut known =
+            question.request.owned.iter().chain(question.request.talked_about).filter_map(|sku| self.item(sku));
+        let things: Vec<&str> =
+            question.parsed.tokens.iter().filter(|t| t.kind == Kind::Thing).map(|t| t.term.as_str()).collect();
+        let refers = question.says(&["my", "我的", "it", "它", "mine"]);
+        known.find(|item| {
+            refers
+                && item.product.sku != other.product.sku
+                && (things.is_empty() || things.iter().any(|thing| item.mentions(thing)))
+                && item.product.category != other.product.category
+        })
+    }
+
+    /// Statements on every property that was asked for. A word that no record explains makes it a question for the
+    /// documents: half an answer would pass for a whole one.
+    fn properties(&self, question: &Question, targets: &[&Item], asked: &[&Token]) -> Option<ProductAnswer> {
+        let mut lines = vec![];
+        for item in targets {
+            let stated: Option<Vec<String>> = asked.iter().map(|token| self.property(question, item, token)).collect();
+            let Some(mut stated) = stated else { return Some(ProductAnswer::NotAboutProducts) };
+            stated.dedup();
+            if question.says(PRICE) {
+                stated.push(price(item, question.language()));
+            } else if question.says(STOCK) && !stated.is_empty() {
+                stated.push(stock_note(item, question.language()).trim().to_owned());
+            }
+            lines.push(stated.join(if question.language() == Language::En { " " } else { "" }));
+        }
+        let skus = targets.iter().map(|item| item.product.sku.clone()).collect();
+        Some(ProductAnswer::Fact { text: lines.join("\n"), skus })
+    }
+
+    /// What the record says about one word of a question.
+    fn property(&self, question: &Question, item: &Item, token: &Token) -> Option<String> {
+        let language = question.language();
+        let title = &item.product.title;
+        let term = self.measure_meant(question, item, token);
+        if term == "price" {
+            return Some(price(item, language));
+        }
+        let asks_value = matches!(token.kind, Kind::Measure | Kind::Low | Kind::High)
+            || question.says(&["which", "what", "how", "哪", "什么", "多"]);
+        let attribute = item.attributes.iter().find(|attribute| attribute.is_called(&term));
+        if let Some(attribute) = attribute {
+            return Some(match attribute.value {
+                Value::Flag(flag) => answer(language, flag, title, attribute),
+                _ if asks_value || matches!(attribute.value, Value::Number(..)) => pick(
+                    language,
+                    format!("The {title} is listed with {}: {}.", attribute.label(language), attribute.shown(language)),
+                    format!("{title}的{}：{}。", attribute.label(language), attribute.shown(language)),
+                ),
+                _ => answer(language, true, title, attribute),
+            });
+        }
+        if matches!(token.kind, Kind::Low | Kind::High | Kind::Measure) {
+            return None;
+        }
+        match item.evidence(&term, &self.catalogue) {
+            Evidence::Unknown => None,
+            evidence => {
+                let yes = evidence == Evidence::Yes;
+                let by = item.attributes.iter().find(|a| a.says(&term)).or_else(|| self.contrary(item, &term));
+                if let Some(attribute) = by {
+                    return Some(answer(language, yes, title, attribute));
+                }
+                let description = item.product.description.trim_end_matches(['.', '。']);
+                let said = if yes { pick(language, "Yes", "是的") } else { pick(language, "No", "不是") };
+                Some(pick(
+                    language,
+                    format!("{said}, the record of the {title} says: \"{description}\"."),
+                    format!("{said}，{title}的商品说明写着：“{description}”。"),
+                ))
+            }
+        }
+    }
+
+    /// The attribute whose other value speaks against `term`.
+    fn contrary<'a>(&self, item: &'a Item, term: &str) -> Option<&'a Attribute> {
+        let keys = self.catalogue.keys_with_value(term).map(str::to_owned).collect::<Vec<_>>();
+        item.attributes.iter().find(|attribute| keys.contains(&attribute.key))
+    }
+
+    /// The attribute that a word asks for: "how heavy" asks for the weight, "how big" for whichever size is recorded.
+    fn measure_meant(&self, question: &Question, item: &Item, token: &Token) -> String {
+        let parent = match token.kind {
+            Kind::Low | Kind::High => LEXICON.concept(&token.term).and_then(|concept| concept.parent.clone()),
+            _ => None,
+        };
+        let name = parent.unwrap_or_else(|| token.term.clone());
+        let has = |name: &&&str| item.attributes.iter().any(|attribute| attribute.is_called(name));
+        match name.as_str() {
+            // How long a battery lasts is not its charge.
+            "battery" if question.says(&["how long", "last", "lasts", "多久", "多长时间"]) => {
+                "battery life".into()
+            }
+            "size" => ["size", "screen", "diameter", "length", "width", "height", "capacity"]
+                .iter()
+                .find(has)
+                .map_or(name, |name| (*name).to_owned()),
+            _ => name,
+        }
+    }
+
+    fn compare(&self, question: &Question, items: &[&Item]) -> ProductAnswer {
+        let items = &items[..items.len().min(3)];
+        let language = question.language();
+        let skus: Vec<String> = items.iter().map(|item| item.product.sku.clone()).collect();
+        let asked: Vec<&Token> = question
+            .parsed
+            .tokens
+            .iter()
+            .filter(|token| {
+                !matches!(token.kind, Kind::Filler | Kind::Service) && !self.is_kind_of_target(token, items)
+            })
+            .collect();
+        for token in &asked {
+            let meant = self.measure_meant(question, items[0], token);
+            let fewer = question.says(&["less", "fewer", "least", "更少", "最少"]);
+            let low = token.kind == Kind::Low || fewer && token.kind != Kind::High;
+            let values: Vec<(f64, String)> =
+                items.iter().filter_map(|item| comparable(item, &meant, language)).collect();
+            if values.len() == items.len() {
+                return ProductAnswer::Fact { text: ranked(items, &values, &meant, low, language), skus };
+            }
+            let all = items.iter().map(|item| self.property(question, item, token)).collect::<Option<Vec<_>>>();
+            if let Some(lines) = all {
+                return ProductAnswer::Fact { text: lines.join("\n"), skus };
+            }
+        }
+        if asked.is_empty() {
+            return ProductAnswer::Fact { text: table(items, language), skus };
+        }
+        ProductAnswer::NotAboutProducts
+    }
+}
+
+/// A measure of a product as a number and as words.
+fn comparable(item: &Item, name: &str, language: Language) -> Option<(f64, String)> {
+    if name == "price" {
+        return Some((item.product.price.units(), item.product.price.to_string()));
+    }
+    let (value, attribute) = item.measure(Some(name), None)?;
+    Some((value, attribute.shown(language)))
+}
+
+/// "The Iris M10 has more megapixels: 26 against 20 (Iris Pocket)."
+fn ranked(items: &[&Item], values: &[(f64, String)], name: &str, low: bool, language: Language) -> String {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by(|&a, &b| if low { values[a].0.total_cmp(&values[b].0) } else { values[b].0.total_cmp(&values[a].0) });
+    let title = |at: usize| items[at].product.title.as_str();
+    let (best, rest) = (order[0], &order[1..]);
+    let label = match name {
+        "price" => pick(language, "price", "价格"),
+        _ => items[best].measure(Some(name), None).map_or_else(|| name.to_owned(), |(_, a)| a.label(language)),
+    };
+    let value = &values[best].1;
+    if rest.iter().all(|&at| (values[at].0 - values[best].0).abs() < 1e-9) {
+        let titles: Vec<String> = order.iter().map(|&at| title(at).to_owned()).collect();
+        let titles = list(language, &titles);
+        return pick(
+            language,
+            format!("No difference: {titles} have the same {label}, {value}."),
+            format!("没有区别：{titles}的{label}都是{value}。"),
+        );
+    }
+    let others: Vec<String> = rest
+        .iter()
+        .map(|&at| {
+            pick(
+                language,
+                format!("{} (the {})", values[at].1, title(at)),
+                format!("{}（{}）", values[at].1, title(at)),
+            )
+        })
+        .collect();
+    let others = list(language, &others);
+    let word = if low { pick(language, "lower", "更低") } else { pick(language, "higher", "更高") };
+    let best = title(best);
+    let plural = label.ends_with('s') && name != "price";
+    if language == Language::En && plural {
+        let more = if low { "fewer" } else { "more" };
+        return format!("The {best} has more: {value} {label} against {others}.").replacen(
+            "has more",
+            &format!("has {more}"),
+            1,
+        );
+    }
+    pick(
+        language,
+        format!("The {best} has the {word} {label}: {value}, against {others}."),
+        format!("{best}的{label}{word}：{value}，而另一款是{others}。"),
+    )
+}
+
+/// Price, stock and the attributes of each product, a product a line.
+fn table(items: &[&Item], language: Language) -> String {
+    let line = |item: &&Item| {
+        let mut parts = vec![item.product.price.to_string()];
+        parts.extend(item.attributes.iter().filter(|a| !a.key.is_empty()).map(|a| measured(a, language)));
+        parts.push(match (item.product.stock, language) {
+            (0, Language::En) => "out of stock".into(),
+            (0, Language::Zh) => "缺货".into(),
+            (_, Language::En) => "in stock".into(),
+            (_, Language::Zh) => "有货".into(),
+        });
+        pick(
+            language,
+            format!("{}: {}.", item.product.title, parts.join(", ")),
+            format!("{}：{}。", item.product.title, parts.join("，")),
+        )
+    };
+    items.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn answer(language: Language, yes: bool, title: &str, attribute: &Attribute) -> String {
+    let (label, value) = (attribute.label(language), attribute.shown(language));
+    let said = if yes { pick(language, "Yes", "是的") } else { pick(language, "No", "不是") };
+    if matches!(attribute.value, Value::Flag(_)) {
+        return if yes {
+            pick(
+                language,
+                format!("{said}, the {title} is listed with {label}: {value}."),
+                format!("{said}，{title}标明：{label}，{value}。"),
+            )
+        } else {
+            pick(
+                language,
+                format!("{said}, the {title} is listed with {label}: {value}."),
+                format!("没有，{title}标明：{label}，{value}。"),
+            )
+        };
+    }
+    pick(
+        language,
+        format!("{said}, the {title} is listed with {label}: {value}."),
+        format!("{said}，{title}的{label}：{value}。"),
+    )
+}
+
+fn price(item: &Item, language: Language) -> String {
+    let (title, price) = (&item.product.title, &item.product.price);
+    let mut text = pick(language, format!("The {title} costs {price}."), format!("{title}的价格是{price}。"));
+    if item.product.stock == 0 {
+        text += &stock_note(item, language);
+    }
+    text
+}
+
+fn stock(item: &Item, when: bool, language: Language) -> String {
+    let (title, price, pieces) = (&item.product.title, &item.product.price, item.product.stock);
+    match (pieces, when) {
+        (0, true) => pick(
+            language,
+            format!("The {title} is out of stock at the moment, and I have no date for when it will be back."),
+            format!("{title}目前缺货，我没有到货日期。"),
+        ),
+        (0, false) => pick(
+            language,
+            format!("No, the {title} is out of stock at the moment; I have no date for when it will be back."),
+            format!("没有，{title}目前缺货，我没有到货日期。"),
+        ),
+        _ => pick(
+            language,
+            format!("Yes, the {title} is in stock ({pieces} left) for {price}."),
+            format!("有的，{title}有现货（{pieces}件），价格{price}。"),
+        ),
+    }
+}
+
+/// A closing sentence on the stock.
+fn stock_note(item: &Item, language: Language) -> String {
+    match item.product.stock {
+        0 => pick(language, " It is out of stock at the moment.", "目前缺货。"),
+        pieces => pick(language, format!(" In stock: {pieces}."), format!("现货{pieces}件。")),
+    }
+}
+
+fn fact(items: &[&Item], say: impl Fn(&Item) -> String) -> ProductAnswer {
+    let text: Vec<String> = items.iter().map(|item| say(item)).collect();
+    ProductAnswer::Fact { text: text.join("\n"), skus: items.iter().map(|item| item.product.sku.clone()).collect() }
+}

@@ -1,0 +1,487 @@
+//! From a shopper's words to a `Wish`. The catalogue is the vocabulary; what neither it nor the lexicon explains is kept
+//! and said, never dropped.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use super::{
+    attributes::Value,
+    index::{Catalogue, Evidence, Item, is_denied},
+    quantities::{Counts, Quantity, quantities},
+    wish::{Constraint, Sort, Test, Wish},
+    words::{Kind, LEXICON, Token, tokens},
+};
+use crate::{language::is_han, message::Language};
+
+/// A message, read.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// What is wanted.
+    pub wish: Wish,
+    /// Every token outside product names, fillers included.
+    pub tokens: Vec<Token>,
+    /// Words about what the shop does (delivery, returns), which the catalogue does not sell.
+    pub service: bool,
+    /// A kind of product was said that the owner of "my ..." may have ("a case for my phone").
+    pub own_category: Vec<String>,
+}
+
+/// Reads a message. Bytes in `names` are product names and were understood already.
+pub fn parse(text: &str, names: &[Range<usize>], catalogue: &Catalogue, currency: &str) -> Parsed {
+    let mut parser = Parser::new(text, names, catalogue);
+    parser.find_categories();
+    parser.read_quantities(currency);
+    parser.read_size();
+    parser.read_adjectives();
+    parser.read_properties();
+    parser.read_rest();
+    parser.finish()
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    catalogue: &'a Catalogue,
+    tokens: Vec<Token>,
+    used: BTreeSet<usize>,
+    quantities: Vec<Quantity>,
+    parsed: Parsed,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, names: &[Range<usize>], catalogue: &'a Catalogue) -> Self {
+        let free = |span: &Range<usize>| names.iter().all(|name| name.end <= span.start || span.end <= name.start);
+        let mut tokens: Vec<Token> = tokens(text).into_iter().filter(|token| free(&token.span)).collect();
+        for token in tokens.iter_mut().filter(|token| token.kind == Kind::Unknown && !catalogue.knows(&token.term)) {
+            if let Some(term) = catalogue.corrected(&token.term) {
+                token.term.clone_from(term);
+            }
+        }
+        let tokens = tokens.into_iter().flat_map(|token| split_by_catalogue(text, token, catalogue)).collect();
+        let quantities = quantities(text, names);
+        Self { text, catalogue, tokens, used: BTreeSet::new(), quantities, parsed: Parsed::default() }
+    }
+
+    fn said(&self, at: usize) -> String {
+        self.text[self.tokens[at].span.clone()].to_owned()
+    }
+
+    fn open(&self, at: usize) -> bool {
+        !self.used.contains(&at) && self.tokens[at].kind != Kind::Filler
+    }
+
+    /// The tokens before "for" / "with" / "给..用": what is wanted; later things are whom or what it is for.
+    fn find_categories(&mut self) {
+        let split = self.purpose_start();
+        let (wanted, at) = self.catalogue.categories_named(&self.tokens[..split]);
+        let (wanted, at) = if wanted.is_empty() { self.catalogue.categories_named(&self.tokens) } else { (wanted, at) };
+        if wanted.is_empty() {
+            return;
+        }
+        let denied = at.iter().all(|&at| is_denied(self.text, &self.tokens[at]));
+        if denied {
+            return;
+        }
+        self.parsed.wish.categories = wanted.iter().map(|category| category.name.clone()).collect();
+        for &position in &at {
+            let term = self.tokens[position].term.clone();
+            let head = wanted.iter().any(|c| c.heads.contains(&term) || c.modifiers.contains(&term));
+            let wider = wanted.iter().any(|c| c.heads.iter().any(|head| LEXICON.is_a(head, &term)));
+            self.used.insert(position);
+            // "earbuds" in a category of headphones: narrower than the category.
+            if !head && !wider && !term.chars().all(is_han) {
+                self.narrow(position, &term);
+            } else if head && wanted.iter().any(|c| c.heads.len() > 1) {
+                // "Phones & Tablets" asked for phones: those that say so, if any do.
+                self.prefer(&term);
+            }
+        }
+        self.fitting_categories(&at);
+    }
+
+    /// A combined category is narrowed to the products that use the word, where some do.
+    fn prefer(&mut self, term: &str) {
+        let own = |item: &Item| {
+            item.title.iter().chain(&item.text).any(|word| {
+                (word == term || LEXICON.is_a(word, term))
+                    && !item.product.category.to_lowercase().contains(word.as_str())
+            }) || item.title.contains(term)
+        };
+        let says =
+            |item: &&Item| item.title.contains(term) || own(item) || item.attributes.iter().any(|a| a.says(term));
+        let categories = self.parsed.wish.categories.clone();
+        let count = self.catalogue.in_categories(&categories).filter(says).count();
+        if count > 0 {
+            self.parsed.wish.words.push(term.to_owned());
+        }
+    }
+
+    fn narrow(&mut self, position: usize, term: &str) {
+        let said = self.said(position);
+        let categories = self.parsed.wish.categories.clone();
+        if self.catalogue.in_categories(&categories).any(|item| item.evidence(term, self.catalogue) == Evidence::Yes) {
+            self.parsed.wish.constraints.push(Constraint { said, test: Test::Has(term.to_owned()) });
+            return;
+        }
+        // "phone case": the first word may be a category that cases are made for.
+        let first = term.rsplit_once(' ').map(|(first, _)| tokens(first)).unwrap_or_default();
+        if self.fit_categories(&first) {
+            return;
+        }
+        self.parsed.wish.missing = Some(said);
+    }
+
+    /// "laptop charger", "case for a phone": products of the category that fit something of the other category.
+    fn fitting_categories(&mut self, taken: &[usize]) {
+        let others: Vec<usize> =
+            (0..self.tokens.len()).filter(|at| !taken.contains(at) && self.tokens[*at].kind == Kind::Thing).collect();
+        for at in others {
+            let token = self.tokens[at].clone();
+            let own = self.owned_by_shopper(at);
+            if self.fit_categories(std::slice::from_ref(&token)) {
+                self.used.insert(at);
+                if own {
+                    self.parsed.own_category.clone_from(&self.parsed.wish.fits_category);
+                }
+            }
+        }
+    }
+
+    fn fit_categories(&mut self, said: &[Token]) -> bool {
+        let (targets, _) = self.catalogue.categories_named(said);
+        let targets: Vec<String> = targets.iter().map(|category| category.name.clone()).collect();
+        let wish = Wish { fits_category: targets.clone(), ..Wish::default() };
+        let categories = self.parsed.wish.categories.clone();
+        let any = !targets.is_empty()
+            && self.catalogue.in_categories(&categories).any(|item| wish.allows_but_stock(item, self.catalogue));
+        if any {
+            self.parsed.wish.fits_category = targets;
+        }
+        any
+    }
+
+    fn owned_by_shopper(&self, at: usize) -> bool {
+        let before = self.text[..self.tokens[at].span.start].trim_end().to_lowercase();
+        let before = before.trim_end_matches(['新', '的', '旧']).trim_end_matches(" new").trim_end_matches(" old");
+        before.ends_with(" my") || before == "my" || before.ends_with('我')
+    }
+
+    fn purpose_start(&self) -> usize {
+        let purpose = |token: &Token| {
+            let word = self.text[token.span.clone()].to_lowercase();
+            matches!(word.as_str(), "for" | "with" | "without" | "from" | "that" | "which")
+        };
+        let first = self.tokens.iter().position(|token| token.kind != Kind::Filler).unwrap_or(0);
+        let found = self.tokens.iter().skip(first + 1).position(purpose);
+        found.map_or(self.tokens.len(), |at| at + first + 1)
+    }
+
+    fn scope(&self) -> Vec<&'a Item> {
+        let categories = &self.parsed.wish.categories;
+        let inside = |item: &&Item| categories.is_empty() || categories.contains(&item.product.category);
+        self.catalogue.items.iter().filter(inside).collect()
+    }
+
+    fn read_quantities(&mut self, currency: &str) {
+        for quantity in std::mem::take(&mut self.quantities) {
+            let inside: Vec<usize> = (0..self.tokens.len())
+                .filter(|&at| {
+                    self.tokens[at].span.start < quantity.span.end && quantity.span.start < self.tokens[at].span.end
+                })
+                .collect();
+            let said = self.text.get(quantity.span.clone()).unwrap_or_default().trim().to_owned();
+            let near = self.measure_near(&quantity.span, &inside);
+            self.used.extend(inside);
+            match quantity.counts {
+                Counts::Money(code) if code.is_empty() || code == currency => self.limit_price(&quantity, said),
+                Counts::Money(_) => self.parsed.wish.unchecked.push(said),
+                Counts::Measure(unit) => {
+                    self.limit_measure(near, Some(unit.dimension), &quantity, said);
+                }
+                Counts::Bare => match near {
+                    Some(at) if self.tokens[at].term == "price" => self.limit_price(&quantity, said),
+                    Some(at) if self.tokens[at].term == "size" => {}
+                    Some(at) => self.limit_measure(Some(at), None, &quantity, said),
+                    None if quantity.compared => self.limit_price(&quantity, said),
+                    None => {}
+                },
+            }
+        }
+    }
+
+    fn limit_price(&mut self, quantity: &Quantity, said: String) {
+        let mut limits = quantity.limits;
+        if !quantity.compared {
+            // "a phone for 300 euro" is what may be spent.
+            limits.min = None;
+            limits.max = limits.max.map(|max| max / 1.025);
+        }
+        self.parsed.wish.price = self.parsed.wish.price.narrowed(limits);
+        let said = if quantity.compared { said } else { said.trim().to_owned() };
+        self.parsed.wish.price_said = Some(match self.parsed.wish.price_said.take() {
+            Some(before) => format!("{before}, {said}"),
+            None => said,
+        });
+    }
+
+    /// The name of a measure within three words of a number.
+    fn measure_near(&self, span: &Range<usize>, inside: &[usize]) -> Option<usize> {
+        let is_measure = |at: &usize| {
+            let token = &self.tokens[*at];
+            let numeric = || self.catalogue.items.iter().any(|item| item.measure(Some(&token.term), None).is_some());
+            token.kind == Kind::Measure || matches!(token.kind, Kind::Unknown | Kind::Thing) && numeric()
+        };
+        if let Some(at) = inside.iter().find(|at| is_measure(at)) {
+            return Some(*at);
+        }
+        let before = (0..self.tokens.len()).rev().filter(|&at| self.tokens[at].span.end <= span.start).take(3);
+        let after = (0..self.tokens.len()).filter(|&at| self.tokens[at].span.start >= span.end).take(2);
+        let after: Vec<usize> = after.collect();
+        let weighs = |at: &usize| {
+            matches!(
+                self.text[self.tokens[*at].span.clone()].to_lowercase().as_str(),
+                "weighs" | "weigh" | "weighing" | "重"
+            )
+        };
+        after.iter().copied().find(is_measure).or_else(|| before.into_iter().find(|at| is_measure(at) && !weighs(at)))
+    }
+
+    fn limit_measure(&mut self, near: Option<usize>, dimension: Option<&str>, quantity: &Quantity, said: String) {
+        let name = near.map(|at| self.tokens[at].term.clone());
+        let scope = self.scope();
+        let exists = |name: Option<&str>, dimension: Option<&str>| {
+            let keys: BTreeSet<&[String]> = scope
+                .iter()
+                .filter_map(|item| item.measure(name, dimension))
+                .map(|(_, a)| a.names.as_slice())
+                .collect();
+            keys.len()
+        };
+        let (name, known) = match name {
+            Some(name) if exists(Some(&name), dimension) > 0 => (Some(name), true),
+            _ => {
+                // Without the attribute's name the unit must point to one attribute only.
+                let unique = dimension.is_some() && exists(None, dimension) == 1;
+                let by_title =
+                    dimension.is_some() && exists(None, dimension) > 1 && exists(Some("size"), dimension) == 1;
+                (by_title.then(|| "size".to_owned()), unique || by_title)
+            }
+        };
+        if let Some(at) = near {
+            self.used.insert(at);
+        }
+        if known {
+            let dimension = dimension.map(str::to_owned);
+            let test = Test::Measure { name, dimension, limits: quantity.limits };
+            self.parsed.wish.constraints.push(Constraint { said, test });
+        } else {
+            self.parsed.wish.unchecked.push(said);
+        }
+    }
+
+    /// "size 42", "in size M", "42码".
+    fn read_size(&mut self) {
+        let is_size = |at: &usize| {
+            let said = self.text[self.tokens[*at].span.clone()].to_lowercase();
+            self.tokens[*at].term == "size" && matches!(said.as_str(), "size" | "尺码" | "码数") || said == "码"
+        };
+        let Some(at) = (0..self.tokens.len()).find(is_size) else { return };
+        let plausible = |word: &str| {
+            word.parse::<f64>().is_ok()
+                || (word.len() <= 4 && word.chars().all(|c| "xsml0123456789".contains(c.to_ascii_lowercase())))
+        };
+        for neighbour in
+            [at.checked_add(1), at.checked_sub(1)].into_iter().flatten().filter(|&at| at < self.tokens.len())
+        {
+            let word = self.said(neighbour);
+            if !word.is_empty() && plausible(&word) {
+                self.used.extend([at, neighbour]);
+                self.parsed.wish.constraints.push(Constraint { said: format!("size {word}"), test: Test::Size(word) });
+                return;
+            }
+        }
+    }
+
+    /// "light", "cheapest", "long battery": an order rather than a limit.
+    fn read_adjectives(&mut self) {
+        for at in 0..self.tokens.len() {
+            let kind = self.tokens[at].kind;
+            if !self.open(at) || !matches!(kind, Kind::Low | Kind::High) {
+                continue;
+            }
+            self.used.insert(at);
+            let said = self.said(at);
+            let Some(parent) = LEXICON.concept(&self.tokens[at].term).and_then(|concept| concept.parent.clone()) else {
+                continue;
+            };
+            let beside = (at + 1 < self.tokens.len() && self.tokens[at + 1].kind == Kind::Measure).then_some(at + 1);
+            let measure = beside.map(|at| self.tokens[at].term.clone());
+            let ascending = (kind == Kind::Low) != is_denied(self.text, &self.tokens[at]);
+            let Some(by) = self.sortable(measure.as_deref().unwrap_or(&parent)) else {
+                self.loose_adjective(at, said);
+                continue;
+            };
+            if let Some(beside) = beside {
+                self.used.insert(beside);
+            }
+            let lower = said.to_lowercase();
+            let more = self.text[..self.tokens[at].span.start].trim_end().ends_with("more");
+            let relative = more
+                || (lower.ends_with("er") && !lower.ends_with("longer lasting"))
+                || lower.ends_with('点')
+                || lower.starts_with('更')
+                || lower.ends_with("一点")
+                || lower.ends_with('些');
+            self.parsed.wish.sort = Some(Sort { by, ascending, relative: relative && lower != "slimmer fit" });
+        }
+    }
+
+    /// An adjective without a number behind it still holds where descriptions use it.
+    fn loose_adjective(&mut self, at: usize, said: String) {
+        let term = self.tokens[at].term.clone();
+        if self.scope().iter().any(|item| item.mentions(&term)) {
+            self.parsed.wish.words.push(term);
+        } else {
+            self.parsed.wish.unchecked.push(said);
+        }
+    }
+
+    /// The attribute by which products in scope can be ordered when `measure` is meant.
+    pub fn sortable(&self, measure: &str) -> Option<String> {
+        if measure == "price" {
+            return Some("price".into());
+        }
+        let related: &[&str] = match measure {
+            "size" => &["size", "screen", "length", "height", "width", "diameter", "capacity", "weight"],
+            "battery" => &["battery", "battery life"],
+            "battery life" => &["battery life", "battery"],
+            "capacity" => &["capacity", "storage"],
+            other => return self.has_number(other).then(|| other.to_owned()),
+        };
+        related.iter().find(|name| self.has_number(name)).map(|name| (*name).to_owned())
+    }
+
+    fn has_number(&self, name: &str) -> bool {
+        !self.parsed.wish.categories.is_empty()
+            && self.scope().iter().any(|item| item.measure(Some(name), None).is_some())
+    }
+
+    /// Colours, materials, features, and values of attributes.
+    fn read_properties(&mut self) {
+        for at in 0..self.tokens.len() {
+            if !self.open(at) {
+                continue;
+            }
+            let Token { term, kind, .. } = self.tokens[at].clone();
+            let flag = self
+                .scope()
+                .iter()
+                .any(|item| item.attributes.iter().any(|a| a.is_called(&term) && matches!(a.value, Value::Flag(_))));
+            let value = self.scope().iter().any(|item| item.attributes.iter().any(|a| a.says(&term)));
+            let property = matches!(kind, Kind::Colour | Kind::Material | Kind::Feature);
+            if !(flag || property || (value && !self.parsed.wish.categories.is_empty() && kind != Kind::Service)) {
+                continue;
+            }
+            self.used.insert(at);
+            let denied = is_denied(self.text, &self.tokens[at]);
+            let test = if denied { Test::HasNot(term) } else { Test::Has(term) };
+            let said = self.said(at);
+            let said = if denied && self.text.is_ascii() { format!("not {said}") } else { said };
+            self.parsed.wish.constraints.push(Constraint { said, test });
+        }
+    }
+
+    /// What is left: things, themes, people and words of the shop's own.
+    fn read_rest(&mut self) {
+        let purpose = self.purpose_start();
+        for at in 0..self.tokens.len() {
+            if !self.open(at) {
+                continue;
+            }
+            let Token { term, kind, span } = self.tokens[at].clone();
+            let said = self.text[span].to_owned();
+            if kind == Kind::Service {
+                self.parsed.service |= !self.catalogue.knows(&term);
+                continue;
+            }
+            if kind == Kind::Measure || said.chars().all(|c| c.is_ascii_digit()) {
+                continue;
+            }
+            let supported: Vec<&Item> =
+                self.scope().into_iter().filter(|i| i.evidence(&term, self.catalogue) == Evidence::Yes).collect();
+            let denied = is_denied(self.text, &self.tokens[at]);
+            let wish = &mut self.parsed.wish;
+            if denied {
+                wish.constraints.push(Constraint { said: format!("not {said}"), test: Test::HasNot(term) });
+            } else if !supported.is_empty() && (kind == Kind::Thing && at < purpose || !wish.categories.is_empty()) {
+                wish.constraints.push(Constraint { said, test: Test::Has(term) });
+            } else if !supported.is_empty() {
+                wish.words.push(term);
+            } else if kind == Kind::Thing && wish.categories.is_empty() && wish.missing.is_none() && at < purpose {
+                wish.missing = Some(said);
+            } else {
+                wish.unchecked.push(said);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Parsed {
+        let wish = &mut self.parsed.wish;
+        wish.words.sort();
+        wish.words.dedup();
+        self.parsed.tokens = self.tokens;
+        self.parsed
+    }
+}
+
+/// A run of Chinese that the lexicon does not explain, cut into the longest pieces that the catalogue has.
+fn split_by_catalogue(text: &str, token: Token, catalogue: &Catalogue) -> Vec<Token> {
+    let long = token.kind == Kind::Unknown && token.term.chars().all(is_han) && token.term.chars().count() > 2;
+    if !long || catalogue.knows(&token.term) {
+        return vec![token];
+    }
+    let ends: Vec<usize> = token.term.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
+    let mut pieces: Vec<Token> = vec![];
+    let mut start = 0;
+    let mut unknown_from = 0;
+    let push_unknown = |pieces: &mut Vec<Token>, range: Range<usize>| {
+        if !range.is_empty() {
+            let span = token.span.start + range.start..token.span.start + range.end;
+            pieces.push(Token { term: text[span.clone()].to_owned(), kind: Kind::Unknown, span });
+        }
+    };
+    while start < token.term.len() {
+        let hit = ends
+            .iter()
+            .rev()
+            .filter(|&&end| end > start && token.term[start..end].chars().count() >= 2)
+            .find(|&&end| catalogue.knows(&token.term[start..end]));
+        if let Some(&end) = hit {
+            push_unknown(&mut pieces, unknown_from..start);
+            push_unknown(&mut pieces, start..end);
+            (start, unknown_from) = (end, end);
+        } else {
+            start = ends.iter().copied().find(|&end| end > start).unwrap_or(token.term.len());
+        }
+    }
+    push_unknown(&mut pieces, unknown_from..token.term.len());
+    pieces
+}
+
+/// The wish's kind of product in the shopper's language, for sentences: "phones", "手机".
+pub fn kind_words(wish: &Wish, catalogue: &Catalogue, language: Language) -> String {
+    let name = |category: &String| -> String {
+        if language == Language::Zh
+            && let Some(entry) = catalogue.categories.iter().find(|entry| entry.name == *category)
+            && let [head] = entry.heads.as_slice()
+        {
+            let modifiers: String = entry.modifiers.iter().map(|word| LEXICON.word(word, language)).collect();
+            return format!("{modifiers}{}", LEXICON.word(head, language));
+        }
+        category.replace(['-', '_'], " ").to_lowercase()
+    };
+    match (wish.categories.as_slice(), language) {
+        ([], Language::En) => "products".into(),
+        ([], Language::Zh) => "商品".into(),
+        (names, Language::En) => names.iter().take(3).map(name).collect::<Vec<_>>().join(" or "),
+        (names, Language::Zh) => names.iter().take(3).map(name).collect::<Vec<_>>().join("、"),
+    }
+}
