@@ -2,6 +2,7 @@
 //! function beside it. Code decides what happens; no model and no document can.
 
 mod follow_up;
+mod products;
 mod snapshot;
 mod verification;
 
@@ -279,7 +280,10 @@ impl Engine {
             Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
             Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
             Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
-            _ => Ok(self.answer(asked).await),
+            _ => match self.products(conversation, asked).await? {
+                Some(said) => Ok(said),
+                None => Ok(self.answer(asked).await),
+            },
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    catalog::Product,
     config::ShopProfile,
     inference::{Embedder, InferenceError},
-    knowledge::import::SHOP_PROFILE,
+    knowledge::import::{SHOP_PROFILE, product_text},
     orders::OrderNumbers,
+    recommend::Recommender,
     retrieval::{
         KnowledgeIndex,
         vector::{VectorError, VectorIndex},
@@ -38,8 +38,8 @@ pub struct Snapshot {
     pub profile: ShopProfile,
     /// Its documents.
     pub knowledge: KnowledgeIndex,
-    /// Its products by SKU.
-    pub products: Vec<Product>,
+    /// Its products and what shoppers did with them.
+    pub recommender: Recommender,
     /// Product titles by SKU.
     pub titles: BTreeMap<String, String>,
     /// Its order numbers.
@@ -67,9 +67,10 @@ impl Snapshot {
         let knowledge = KnowledgeIndex::build(chunks, vectors).await?;
         let products: Vec<StoredProduct> = store.products().await?;
         let titles = products.iter().map(|stored| (stored.product.sku.clone(), stored.product.title.clone())).collect();
-        let products = products.into_iter().map(|stored| stored.product).collect();
+        let products = products_with_encoder(products, embedder).await?;
+        let recommender = Recommender::build(products, &store.events().await?);
         let order_numbers = OrderNumbers::new(store.order_ids().await?);
-        Ok(Self { version, profile, knowledge, products, titles, order_numbers, qdrant })
+        Ok(Self { version, profile, knowledge, recommender, titles, order_numbers, qdrant })
     }
 }
 
@@ -81,4 +82,17 @@ async fn with_encoder(mut chunks: Vec<StoredChunk>, embedder: &Embedder) -> Resu
         chunks[at].encoder = embedder.name().to_owned();
     }
     Ok(chunks)
+}
+
+async fn products_with_encoder(
+    mut products: Vec<StoredProduct>,
+    embedder: &Embedder,
+) -> Result<Vec<StoredProduct>, InferenceError> {
+    let other: Vec<usize> = (0..products.len()).filter(|at| products[*at].encoder != embedder.name()).collect();
+    let texts = other.iter().map(|at| product_text(&products[*at].product)).collect();
+    for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
+        products[at].embedding = embedding;
+        products[at].encoder = embedder.name().to_owned();
+    }
+    Ok(products)
 }

@@ -12,6 +12,7 @@ use crate::{
     message::Route,
     orders::{self, PROOFS_MAX},
     prompts::Phrase,
+    retrieval::lexical::terms,
 };
 
 impl Engine {
@@ -111,7 +112,7 @@ impl Engine {
         }
         let meant: Vec<&Order> = if numbers.is_empty() {
             let earlier = conversation.memory.order.clone().filter(|_| asked.context.is_some());
-            let named = self.named_products(asked);
+            let named = Self::named_products(asked);
             match own.iter().find(|order| Some(&order.order_id) == earlier.as_ref()) {
                 Some(order) => vec![order],
                 None => orders::meant(&own, &named.iter().collect::<Vec<_>>()),
@@ -140,25 +141,21 @@ impl Engine {
     }
 
     /// Products that the message names, by title or by a word of their category.
-    fn named_products(&self, asked: &Asked<'_>) -> Vec<Product> {
-        let text = asked.text().to_lowercase();
-        let said: std::collections::HashSet<String> =
-            crate::retrieval::lexical::terms(&text).into_iter().filter(|t| !t.stop).map(|t| t.text).collect();
-        let names = |words: &str| {
-            let words = crate::retrieval::lexical::terms(words);
-            words.iter().any(|term| !term.stop && said.contains(&term.text))
-        };
-        let by_title: Vec<Product> = asked
-            .snapshot
-            .products
-            .iter()
-            .filter(|product| text.contains(&product.title.to_lowercase()))
-            .cloned()
-            .collect();
-        if by_title.is_empty() {
-            asked.snapshot.products.iter().filter(|product| names(&product.category)).cloned().collect()
+    fn named_products(asked: &Asked<'_>) -> Vec<Product> {
+        let recommender = &asked.snapshot.recommender;
+        let mentioned: Vec<String> =
+            recommender.mentions(asked.text()).into_iter().flat_map(|mention| mention.skus).collect();
+        let said: Vec<String> = content_terms(asked.text());
+        let of_category = |product: &&Product| content_terms(&product.category).iter().any(|term| said.contains(term));
+        let products = recommender.products();
+        if mentioned.is_empty() {
+            products.filter(of_category).cloned().collect()
         } else {
-            by_title
+            products.filter(|product| mentioned.contains(&product.sku)).cloned().collect()
         }
     }
+}
+
+fn content_terms(text: &str) -> Vec<String> {
+    terms(text).into_iter().filter(|term| !term.stop).map(|term| term.text).collect()
 }

@@ -1,0 +1,105 @@
+//! A turn about products: the recommender reads the wish and the records; this file decides when it is asked, and makes
+//! a reply of what it says.
+
+use super::{ANSWERS, Asked, Engine, EngineError, Said};
+use crate::{
+    conversation::Conversation,
+    intents::Intent,
+    message::Route,
+    prompts::Phrase,
+    recommend::{ProductAnswer, ProductRequest, ProductWish, Wish},
+};
+
+/// Cards shown at once.
+const CARDS: usize = 4;
+/// From this probability on, the documents are asked before the catalogue, whatever the message sounds like.
+const DOCUMENTS_FIRST: f32 = 0.5;
+/// The same for a message that asks to be shown products.
+const DOCUMENTS_BEFORE_SEARCH: f32 = 0.75;
+
+impl Engine {
+    /// The turn, if it is about products and the records have something to say.
+    pub(super) async fn products(
+        &self,
+        conversation: &mut Conversation,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Said>, EngineError> {
+        let Some(wish) = product_wish(conversation, asked) else { return Ok(None) };
+        let owned = match conversation.verified_customer() {
+            Some(customer) => self.store.orders_of(customer).await?,
+            None => Vec::new(),
+        };
+        let owned: Vec<String> = owned.into_iter().flat_map(|order| order.items).map(|item| item.sku).collect();
+        let exchanges = conversation.memory.exchanges.iter().rev();
+        let talked_about: Vec<String> = exchanges.flat_map(|exchange| exchange.products.clone()).collect();
+        let previous: Option<Wish> = conversation
+            .memory
+            .wish
+            .clone()
+            .filter(|_| asked.context.is_some())
+            .and_then(|wish| serde_json::from_value(wish).ok());
+        let request = ProductRequest {
+            text: asked.text(),
+            language: asked.language,
+            wish,
+            query_embedding: asked.lookups.first().map(|lookup| lookup.embedding.as_slice()),
+            owned: &owned,
+            talked_about: &talked_about,
+            previous: previous.as_ref(),
+            limit: CARDS,
+        };
+        let answer = asked.snapshot.recommender.answer(&request);
+        Ok(self.say_products(conversation, asked, answer))
+    }
+
+    fn say_products(&self, conversation: &mut Conversation, asked: &Asked<'_>, answer: ProductAnswer) -> Option<Said> {
+        let mut keep = |wish: &Wish| conversation.memory.wish = serde_json::to_value(wish).ok();
+        match answer {
+            ProductAnswer::Cards { text, cards, wish } => {
+                keep(&wish);
+                Some(Said { products: cards, ..Said::new(Route::Recommend, text) })
+            }
+            ProductAnswer::Fact { text, skus } => Some(Said { about: skus, ..Said::new(Route::Answer, text) }),
+            ProductAnswer::AskBack { text, wish } => {
+                keep(&wish);
+                Some(Said::new(Route::Recommend, text))
+            }
+            ProductAnswer::Nothing { .. } if asked.answerable() => None,
+            ProductAnswer::Nothing { text, wish } => {
+                keep(&wish);
+                let suggestions = vec![self.say(asked, Phrase::SuggestHuman)];
+                Some(Said { declined: true, suggestions, ..Said::new(Route::Decline, text) })
+            }
+            ProductAnswer::NotAboutProducts => None,
+        }
+    }
+}
+
+/// Whether the catalogue is asked, and for what.
+fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<ProductWish> {
+    let documents = asked.found.first().map_or(0.0, |found| found.score);
+    let last = conversation.memory.last().filter(|_| asked.context.is_some());
+    let wish = match asked.intent {
+        Intent::ProductSearch => Some(ProductWish::Search),
+        Intent::ProductAccessories => Some(ProductWish::Accessories),
+        Intent::ProductCompare => Some(ProductWish::Compare),
+        Intent::ProductStock => Some(ProductWish::Stock),
+        Intent::ProductPrice => Some(ProductWish::Price),
+        Intent::ProductQuestion => Some(ProductWish::Property),
+        _ => None,
+    };
+    let Some(wish) = wish else {
+        // "And in red?" after cards; "Orbit X: waterproof?" when no passage answers.
+        let narrows = last.is_some_and(|last| !last.products.is_empty() && last.chunks.is_empty());
+        let named = || !asked.snapshot.recommender.mentions(asked.text()).is_empty();
+        let open = documents < ANSWERS && !asked.intent.is_smalltalk() && asked.intent != Intent::OffTopic;
+        return (documents < DOCUMENTS_FIRST && narrows || open && named()).then_some(ProductWish::Property);
+    };
+    let continues_policy = last.is_some_and(|last| !last.chunks.is_empty() && last.products.is_empty());
+    let limit = match wish {
+        _ if continues_policy => ANSWERS,
+        ProductWish::Search | ProductWish::Compare | ProductWish::Stock => DOCUMENTS_BEFORE_SEARCH,
+        _ => DOCUMENTS_FIRST,
+    };
+    (documents < limit).then_some(wish)
+}
