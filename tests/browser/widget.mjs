@@ -246,6 +246,8 @@ async function inChineseOnAnotherOrigin(server, browser) {
   await widget.expectCounts({ own: 1, bot: 1 });
   const size = await page.locator("shoptalk-widget .bubble").first().evaluate((node) => getComputedStyle(node).fontSize);
   assert.equal(size, "15px");
+  const color = await page.locator("shoptalk-widget .launcher").evaluate((node) => getComputedStyle(node).backgroundColor);
+  assert.equal(color, "rgb(250, 204, 21)", "the merchant's own colour, not the page's");
   await shot(page, "chinese-other-origin");
   await page.context().close();
   shop.close();

@@ -1,6 +1,7 @@
 //! Files that browsers load: the widget's script and style, the demo page's style, product pictures.
 
 use std::{
+    fmt::Write as _,
     path::{Component, Path, PathBuf},
     sync::LazyLock,
 };
@@ -122,7 +123,8 @@ pub(super) fn media_address(image: &str) -> Option<String> {
         if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
             address.push(char::from(byte));
         } else {
-            address.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(address, "%{byte:02X}");
         }
     }
     Some(address)

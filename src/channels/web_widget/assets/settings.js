@@ -51,7 +51,8 @@ function productAddress(sku) {
 function parseColor(text) {
   if (!text || !CSS.supports("color", text)) return undefined;
   const probe = document.createElement("span");
-  probe.style.color = text;
+  // Important, because the page may colour every element of its own that way.
+  probe.style.setProperty("color", text, "important");
   document.documentElement.append(probe);
   const parts = getComputedStyle(probe).color.match(/[\d.]+/g);
   probe.remove();
