@@ -97,10 +97,15 @@ impl Recommender {
     /// A statement from the records; `None` when the message asks for products instead.
     pub(super) fn fact(&self, question: &Question) -> Option<ProductAnswer> {
         let named: Vec<&Item> = self.named_items(question);
-        if let Some(answer) = self.compatibility(question, &named) {
+        let mut all = named.clone();
+        if !question.says(ASKS_WHICH) {
+            let generic = question.mentions.iter().filter(|m| m.generic).filter_map(|m| self.item(m.skus.first()?));
+            all.extend(generic);
+        }
+        if let Some(answer) = self.compatibility(question, &all) {
             return Some(answer);
         }
-        if question.says(FITTING) || question.says(super::search::SIMILAR) {
+        if question.says(super::search::FITS) || question.says(FITTING) || question.says(super::search::SIMILAR) {
             return None;
         }
         let targets = self.targets(question, &named);
@@ -132,6 +137,10 @@ impl Recommender {
             .filter(|token| !matches!(token.kind, Kind::Filler | Kind::Service))
             .filter(|token| token.term != "price" && !self.is_kind_of_target(token, targets))
             .collect();
+        // "how long does the battery last": the adjective belongs to the measure.
+        let measure = asked.iter().any(|token| token.kind == Kind::Measure);
+        let asked: Vec<&Token> =
+            asked.into_iter().filter(|token| !(measure && matches!(token.kind, Kind::Low | Kind::High))).collect();
         if question.says(PRICE) && asked.is_empty() {
             return Some(fact(targets, |item| price(item, question.language())));
         }

@@ -28,8 +28,10 @@ pub struct Item {
     pub attributes: Vec<Attribute>,
     /// Terms of the title.
     pub title: BTreeSet<String>,
-    /// Terms of title, description and category.
+    /// Terms of title and description.
     pub text: BTreeSet<String>,
+    /// Terms of the category.
+    kind: BTreeSet<String>,
     /// Terms that the description denies ("no sugar").
     denied: BTreeSet<String>,
     /// Title, description, category and attributes in lower case, for Chinese words that no lexicon has.
@@ -52,19 +54,32 @@ impl Item {
                 text.insert(token.term.clone());
             }
         }
-        text.extend(content(&tokens(&product.category)).map(|token| token.term.clone()));
+        let kind = content(&tokens(&product.category)).map(|token| token.term.clone()).collect();
         let values: Vec<&str> = product.attributes.values().map(String::as_str).collect();
         let raw = [&product.title, &product.description, &product.category, &values.join(" ")]
             .map(|part| part.to_lowercase())
             .join("\n");
-        Self { attributes: attributes(&product), title, text, denied, raw, embedding, product }
+        Self { attributes: attributes(&product), title, text, kind, denied, raw, embedding, product }
     }
 
     /// Whether title, description or category mention `term` or a kind of it.
     pub fn mentions(&self, term: &str) -> bool {
         let plain =
             |words: &BTreeSet<String>| words.contains(term) || words.iter().any(|word| LEXICON.is_a(word, term));
-        plain(&self.text) || (term.chars().all(is_han) && self.raw.contains(term))
+        plain(&self.text) || plain(&self.kind) || (term.chars().all(is_han) && self.raw.contains(term))
+    }
+
+    /// Whether the title has `term`, also as a part of a longer term ("down" in "down jacket").
+    pub fn names_itself(&self, term: &str) -> bool {
+        self.title.iter().any(|word| word == term || word.split(' ').any(|part| part == term))
+    }
+
+    /// Whether title or description say `term` themselves, also within a longer word (茶 in 茶具, "tea" in "tea set").
+    pub fn says_itself(&self, term: &str) -> bool {
+        let within =
+            |word: &String| word == term || LEXICON.is_a(word, term) || word.split(' ').any(|part| part == term);
+        let chinese = LEXICON.concept(term).and_then(|concept| concept.chinese.as_deref()).unwrap_or(term);
+        self.text.iter().any(within) || (chinese.chars().all(is_han) && self.raw.contains(chinese))
     }
 
     /// What the record says about `term`: attributes first, the words of the description where they are silent.
@@ -132,7 +147,7 @@ impl Catalogue {
         let mut names = BTreeSet::new();
         for (index, item) in catalogue.items.iter().enumerate() {
             catalogue.by_sku.insert(item.product.sku.to_lowercase(), index);
-            let mut all = item.text.clone();
+            let mut all: BTreeSet<String> = item.text.union(&item.kind).cloned().collect();
             for attribute in &item.attributes {
                 all.extend(attribute.names.iter().cloned());
                 if let Value::Words(alternatives) = &attribute.value {
@@ -201,7 +216,9 @@ impl Catalogue {
             let modifiers: Vec<usize> = (0..said.len())
                 .filter(|&at| {
                     category.modifiers.contains(&said[at].term)
-                        || said[at].term.chars().all(is_han) && category.name.contains(&said[at].term)
+                        || !said[at].term.is_empty()
+                            && said[at].term.chars().all(is_han)
+                            && category.name.contains(&said[at].term)
                 })
                 .filter(|at| !heads.contains(at))
                 .collect();
@@ -234,6 +251,9 @@ pub fn fits(accessory: &Product, sku: &str) -> bool {
 }
 
 fn names_head(token: &Token, category: &Category) -> bool {
+    if token.term.is_empty() {
+        return false;
+    }
     if token.term.chars().all(is_han) {
         return token.term.chars().count() >= 2 && category.name.contains(&token.term);
     }

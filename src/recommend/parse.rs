@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     attributes::Value,
-    index::{Catalogue, Evidence, Item, is_denied},
+    index::{Catalogue, Category, Evidence, Item, is_denied},
     quantities::{Counts, Quantity, quantities},
     wish::{Constraint, Sort, Test, Wish},
     words::{Kind, LEXICON, Token, tokens},
@@ -21,9 +21,15 @@ pub struct Parsed {
     pub tokens: Vec<Token>,
     /// Words about what the shop does (delivery, returns), which the catalogue does not sell.
     pub service: bool,
+    /// A name that something shall fit and that the catalogue does not know.
+    pub unknown_target: Option<String>,
     /// A kind of product was said that the owner of "my ..." may have ("a case for my phone").
     pub own_category: Vec<String>,
 }
+
+/// Words beside a kind of product that make it a taste ("a gift for a tea lover").
+const TASTE_AFTER: [&str; 7] = ["lover", "fan", "enthusiast", "drinker", "addict", "person", "爱好者"];
+const TASTE_BEFORE: [&str; 4] = ["爱喝", "爱吃", "喜欢", "爱"];
 
 /// Reads a message. Bytes in `names` are product names and were understood already.
 pub fn parse(text: &str, names: &[Range<usize>], catalogue: &Catalogue, currency: &str) -> Parsed {
@@ -71,8 +77,19 @@ impl<'a> Parser<'a> {
     /// The tokens before "for" / "with" / "给..用": what is wanted; later things are whom or what it is for.
     fn find_categories(&mut self) {
         let split = self.purpose_start();
-        let (wanted, at) = self.catalogue.categories_named(&self.tokens[..split]);
-        let (wanted, at) = if wanted.is_empty() { self.catalogue.categories_named(&self.tokens) } else { (wanted, at) };
+        let tokens = self.without_tastes();
+        let (wanted, at) = self.catalogue.categories_named(&tokens[..split]);
+        let kind_said = tokens[..split].iter().any(|token| token.kind == Kind::Thing);
+        let (wanted, at) = match (wanted.is_empty(), kind_said) {
+            (false, _) => (wanted, at),
+            (true, false) => self.catalogue.categories_named(&tokens),
+            (true, true) => {
+                // "a lens for my camera": the camera is what it shall fit.
+                self.fitting_categories(&(0..split).collect::<Vec<_>>());
+                return;
+            }
+        };
+        let (wanted, at) = self.without_modifiers(wanted, at);
         if wanted.is_empty() {
             return;
         }
@@ -95,6 +112,41 @@ impl<'a> Parser<'a> {
             }
         }
         self.fitting_categories(&at);
+    }
+
+    /// The tokens with tastes ("a tea lover") made silent.
+    fn without_tastes(&self) -> Vec<Token> {
+        let lower = self.text.to_lowercase();
+        let lower = if lower.len() == self.text.len() { lower.as_str() } else { self.text };
+        let taste = |token: &Token| {
+            let after = lower.get(token.span.end..).unwrap_or_default().trim_start();
+            let before = lower.get(..token.span.start).unwrap_or_default();
+            TASTE_AFTER.iter().any(|word| after.starts_with(word))
+                || TASTE_BEFORE.iter().any(|word| before.ends_with(word))
+        };
+        let silent = |token: &Token| Token { term: String::new(), kind: Kind::Filler, span: token.span.clone() };
+        self.tokens.iter().map(|token| if taste(token) { silent(token) } else { token.clone() }).collect()
+    }
+
+    /// "laptop charger" names chargers: of two kinds side by side the last one is wanted.
+    fn without_modifiers(&self, wanted: Vec<&'a Category>, at: Vec<usize>) -> (Vec<&'a Category>, Vec<usize>) {
+        let beside = |first: &usize, second: &usize| {
+            let gap = self.text[self.tokens[*first].span.end..self.tokens[*second].span.start].trim();
+            first + 1 == *second && matches!(gap, "" | "的") || first + 2 == *second && gap == "的"
+        };
+        let modifying: Vec<usize> =
+            at.windows(2).filter(|pair| beside(&pair[0], &pair[1])).map(|pair| pair[0]).collect();
+        let said: Vec<Token> =
+            at.iter().filter(|at| !modifying.contains(at)).map(|&at| self.tokens[at].clone()).collect();
+        let (kept, _) = self.catalogue.categories_named(&said);
+        let kept: Vec<&Category> = wanted.iter().copied().filter(|c| kept.iter().any(|k| k.name == c.name)).collect();
+        // "camera accessories" is one category: its own words do not modify each other.
+        let whole =
+            |category: &&Category| modifying.iter().any(|&at| category.modifiers.contains(&self.tokens[at].term));
+        if modifying.is_empty() || kept.is_empty() || wanted.iter().any(|category| whole(&category)) {
+            return (wanted, at);
+        }
+        (kept, at.into_iter().filter(|at| !modifying.contains(at)).collect())
     }
 
     /// A combined category is narrowed to the products that use the word, where some do.
@@ -192,7 +244,8 @@ impl<'a> Parser<'a> {
             self.used.extend(inside);
             match quantity.counts {
                 Counts::Money(code) if code.is_empty() || code == currency => self.limit_price(&quantity, said),
-                Counts::Money(_) => self.parsed.wish.unchecked.push(said),
+                // Another currency's sign is mostly a habit; the reply says how it was taken.
+                Counts::Money(_) => self.limit_price(&quantity, format!("{said} ({currency})")),
                 Counts::Measure(unit) => {
                     self.limit_measure(near, Some(unit.dimension), &quantity, said);
                 }
@@ -227,7 +280,8 @@ impl<'a> Parser<'a> {
         let is_measure = |at: &usize| {
             let token = &self.tokens[*at];
             let numeric = || self.catalogue.items.iter().any(|item| item.measure(Some(&token.term), None).is_some());
-            token.kind == Kind::Measure || matches!(token.kind, Kind::Unknown | Kind::Thing) && numeric()
+            let adjective = matches!(token.kind, Kind::Low | Kind::High) && self.measure_of(*at) != "price";
+            token.kind == Kind::Measure || adjective || matches!(token.kind, Kind::Unknown | Kind::Thing) && numeric()
         };
         if let Some(at) = inside.iter().find(|at| is_measure(at)) {
             return Some(*at);
@@ -244,8 +298,16 @@ impl<'a> Parser<'a> {
         after.iter().copied().find(is_measure).or_else(|| before.into_iter().find(|at| is_measure(at) && !weighs(at)))
     }
 
+    /// The measure that a token names; an adjective names the one it grades.
+    fn measure_of(&self, at: usize) -> String {
+        let token = &self.tokens[at];
+        let graded = matches!(token.kind, Kind::Low | Kind::High);
+        let parent = LEXICON.concept(&token.term).filter(|_| graded).and_then(|concept| concept.parent.clone());
+        parent.unwrap_or_else(|| token.term.clone())
+    }
+
     fn limit_measure(&mut self, near: Option<usize>, dimension: Option<&str>, quantity: &Quantity, said: String) {
-        let name = near.map(|at| self.tokens[at].term.clone());
+        let name = near.map(|at| self.measure_of(at));
         let scope = self.scope();
         let exists = |name: Option<&str>, dimension: Option<&str>| {
             let keys: BTreeSet<&[String]> = scope
@@ -382,10 +444,24 @@ impl<'a> Parser<'a> {
             }
             self.used.insert(at);
             let denied = is_denied(self.text, &self.tokens[at]);
-            let test = if denied { Test::HasNot(term) } else { Test::Has(term) };
             let said = self.said(at);
-            let said = if denied && self.text.is_ascii() { format!("not {said}") } else { said };
-            self.parsed.wish.constraints.push(Constraint { said, test });
+            if denied {
+                self.deny(term, &said);
+            } else {
+                self.parsed.wish.constraints.push(Constraint { said, test: Test::Has(term) });
+            }
+        }
+    }
+
+    /// "not leather": a condition where records speak of it at all.
+    fn deny(&mut self, term: String, said: &str) {
+        let han = said.chars().any(is_han);
+        let said = if han { format!("非{}", LEXICON.word(&term, Language::Zh)) } else { format!("not {said}") };
+        let spoken = self.scope().iter().any(|item| item.evidence(&term, self.catalogue) != Evidence::Unknown);
+        if spoken {
+            self.parsed.wish.constraints.push(Constraint { said, test: Test::HasNot(term) });
+        } else {
+            self.parsed.wish.unchecked.push(said);
         }
     }
 
@@ -408,9 +484,14 @@ impl<'a> Parser<'a> {
             let supported: Vec<&Item> =
                 self.scope().into_iter().filter(|i| i.evidence(&term, self.catalogue) == Evidence::Yes).collect();
             let denied = is_denied(self.text, &self.tokens[at]);
-            let wish = &mut self.parsed.wish;
+            let unknown_target = supported.is_empty() && kind == Kind::Unknown && self.names_a_model(at, purpose);
             if denied {
-                wish.constraints.push(Constraint { said: format!("not {said}"), test: Test::HasNot(term) });
+                self.deny(term, &said);
+                continue;
+            }
+            let wish = &mut self.parsed.wish;
+            if unknown_target {
+                self.parsed.unknown_target.get_or_insert(said);
             } else if !supported.is_empty() && (kind == Kind::Thing && at < purpose || !wish.categories.is_empty()) {
                 wish.constraints.push(Constraint { said, test: Test::Has(term) });
             } else if !supported.is_empty() {
@@ -421,6 +502,18 @@ impl<'a> Parser<'a> {
                 wish.unchecked.push(said);
             }
         }
+    }
+
+    /// A name that the catalogue lacks, beside a category whose products are made for certain others ("iPhone case").
+    fn names_a_model(&self, at: usize, purpose: usize) -> bool {
+        let said = &self.text[self.tokens[at].span.clone()];
+        let written_as_name = said.contains(|c: char| c.is_uppercase() || c.is_ascii_digit());
+        let categories = &self.parsed.wish.categories;
+        let (made, all) = self
+            .catalogue
+            .in_categories(categories)
+            .fold((0, 0), |(made, all), item| (made + usize::from(!item.product.compatible_with.is_empty()), all + 1));
+        (at > purpose || written_as_name && at > 0) && !categories.is_empty() && made * 2 > all
     }
 
     fn finish(mut self) -> Parsed {
@@ -466,15 +559,25 @@ fn split_by_catalogue(text: &str, token: Token, catalogue: &Catalogue) -> Vec<To
     pieces
 }
 
+fn name_is_foreign(name: &str, language: Language) -> bool {
+    name.chars().any(is_han) != (language == Language::Zh)
+}
+
 /// The wish's kind of product in the shopper's language, for sentences: "phones", "手机".
 pub fn kind_words(wish: &Wish, catalogue: &Catalogue, language: Language) -> String {
     let name = |category: &String| -> String {
-        if language == Language::Zh
+        let foreign = name_is_foreign(category, language);
+        if foreign
             && let Some(entry) = catalogue.categories.iter().find(|entry| entry.name == *category)
             && let [head] = entry.heads.as_slice()
         {
             let modifiers: String = entry.modifiers.iter().map(|word| LEXICON.word(word, language)).collect();
-            return format!("{modifiers}{}", LEXICON.word(head, language));
+            let joined = if language == Language::En {
+                format!("{modifiers} {head}")
+            } else {
+                format!("{modifiers}{}", LEXICON.word(head, language))
+            };
+            return joined.trim().to_owned();
         }
         category.replace(['-', '_'], " ").to_lowercase()
     };

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::{Kind, tokens};
 use crate::language::is_han;
 
 /// A unit of measure: values times `factor` are in the dimension's base unit (g, ml, mm, minutes, GB, ...).
@@ -180,9 +181,9 @@ struct Number {
 
 /// Every quantity of a text. Bytes in `ignored` (product names) are passed over.
 pub fn quantities(text: &str, ignored: &[Range<usize>]) -> Vec<Quantity> {
-    let lower = text.to_lowercase();
-    // Lower-casing may change a text's length in rare scripts; spans must stay those of the text.
-    let text = if lower.len() == text.len() { lower.as_str() } else { text };
+    // ASCII only: bytes must stay those of the text.
+    let lower = text.to_ascii_lowercase();
+    let text = lower.as_str();
     let mut numbers = numbers(text, ignored);
     let mut found = vec![];
     let mut from = 0;
@@ -205,7 +206,10 @@ pub fn quantities(text: &str, ignored: &[Range<usize>]) -> Vec<Quantity> {
                 ..Limits::default()
             };
             let limits = if let Counts::Measure(unit) = counts { limits.scaled(unit.factor) } else { limits };
-            let span = first.span.start..second.span.end;
+            let before = text[from..first.span.start].trim_end();
+            let opening = ["between", "from", "介于", "从"].into_iter().find(|word| before.ends_with(word));
+            let start = opening.map_or(first.span.start, |word| from + before.len() - word.len());
+            let span = start..second.span.end;
             found.push(Quantity { limits, compared: true, counts, span });
             from = numbers[index].span.end.max(second.span.end);
         } else {
@@ -386,6 +390,9 @@ fn compared(text: &str, from: usize, number: &Number, next: Option<usize>) -> Qu
 
 /// The comparison said last in `before`, at most four words away; with its start.
 fn comparison_before(before: &str) -> Option<(Comparison, usize)> {
+    if let Some(found) = adjective_than(before) {
+        return Some(found);
+    }
     BEFORE
         .iter()
         .filter_map(|&(phrase, comparison)| {
@@ -406,6 +413,23 @@ fn comparison_before(before: &str) -> Option<(Comparison, usize)> {
         })
         .max_by_key(|&(end, length, ..)| (end, length))
         .map(|(.., comparison, at)| (comparison, at))
+}
+
+/// "wider than", "no heavier than": any adjective of the lexicon compares.
+fn adjective_than(before: &str) -> Option<(Comparison, usize)> {
+    let adjective = before.trim_end().strip_suffix("than")?.trim_end();
+    let start = adjective.rfind(' ').map_or(0, |at| at + 1);
+    let kind = tokens(&adjective[start..]).first()?.kind;
+    let denied = adjective[..start].trim_end();
+    let denied = denied.ends_with("no") || denied.ends_with("not") || denied.ends_with("n't");
+    let comparison = match (kind, denied) {
+        (Kind::Low, false) => Comparison::Below,
+        (Kind::Low, true) => Comparison::AtLeast,
+        (Kind::High, false) => Comparison::Above,
+        (Kind::High, true) => Comparison::AtMost,
+        _ => return None,
+    };
+    Some((comparison, start))
 }
 
 /// The comparison right after a number, or after one more word ("5000 mAh battery or bigger"); with its end.

@@ -17,7 +17,7 @@ use crate::{
     message::{Language, ProductCard},
 };
 
-const FITS: &[&str] = &[
+pub(super) const FITS: &[&str] = &[
     "go with",
     "goes with",
     "going with",
@@ -282,6 +282,9 @@ impl Recommender {
         {
             return answer;
         }
+        if let Some(name) = question.parsed.unknown_target.clone() {
+            return self.fits_unknown(&question, wish, &name);
+        }
         if wish.missing.is_none() && !question.parsed.own_category.is_empty() && request.owned.is_empty() {
             return self.ask_which(&question, wish);
         }
@@ -372,6 +375,17 @@ impl Recommender {
         Some(self.best(question, wish.clone()))
     }
 
+    fn fits_unknown(&self, question: &Question, wish: Wish, name: &str) -> ProductAnswer {
+        let language = question.language();
+        let kind = kind_words(&wish, &self.catalogue, language);
+        let text = pick(
+            language,
+            format!("I am sorry, none of our {kind} is listed as fitting \"{name}\"."),
+            format!("抱歉，我们的{kind}中没有标明适合“{name}”的。"),
+        );
+        ProductAnswer::Nothing { text, wish }
+    }
+
     fn ask_which(&self, question: &Question, wish: Wish) -> ProductAnswer {
         let language = question.language();
         let own = Wish { categories: question.parsed.own_category.clone(), ..Wish::default() };
@@ -416,7 +430,8 @@ impl Recommender {
         {
             return self.best(question, wish);
         }
-        if !wish.unchecked.is_empty() {
+        let themes_only = question.parsed.tokens.iter().all(|t| !matches!(t.kind, Kind::Thing | Kind::Unknown));
+        if !wish.unchecked.is_empty() && !themes_only {
             return self.unknown_wish(question, wish);
         }
         let language = question.language();
@@ -516,7 +531,7 @@ impl Recommender {
             self.catalogue.items.iter().filter(|item| wish.allows(item, &self.catalogue)).collect();
         if !wish.words.is_empty() {
             let saying: Vec<&Item> =
-                found.iter().copied().filter(|item| wish.words.iter().any(|word| item.mentions(word))).collect();
+                found.iter().copied().filter(|item| wish.words.iter().any(|word| item.says_itself(word))).collect();
             if !saying.is_empty() {
                 found = saying;
             } else if wish.categories.is_empty() && wish.constraints.is_empty() {
@@ -540,6 +555,10 @@ impl Recommender {
                 let (a, b) = (sort_value(a, sort).unwrap_or(0.0), sort_value(b, sort).unwrap_or(0.0));
                 if sort.ascending { a.total_cmp(&b) } else { b.total_cmp(&a) }
             });
+            // "a small phone" is none of the large ones.
+            if !sort.relative {
+                found.truncate(found.len().div_ceil(2));
+            }
         }
         if found.is_empty() {
             let text = self.why_nothing(question, &wish);
@@ -677,7 +696,8 @@ impl Recommender {
         if parts.len() == 1 {
             parts.push(pick(language, "in stock", "有现货"));
         }
-        parts.dedup();
+        let mut seen = HashSet::new();
+        parts.retain(|part| seen.insert(part.clone()));
         parts.join(if language == Language::En { ", " } else { "，" })
     }
 

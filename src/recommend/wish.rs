@@ -149,7 +149,9 @@ impl Constraint {
     pub fn holds(&self, item: &Item, catalogue: &Catalogue) -> bool {
         match &self.test {
             Test::Has(term) => item.evidence(term, catalogue) == Evidence::Yes,
-            Test::HasNot(term) => item.evidence(term, catalogue) == Evidence::No,
+            Test::HasNot(term) => {
+                item.evidence(term, catalogue) == Evidence::No && !item.mentions(term) && !item.names_itself(term)
+            }
             Test::Measure { name, dimension, limits } => {
                 item.measure(name.as_deref(), dimension.as_deref()).is_some_and(|(value, _)| limits.allow(value))
             }

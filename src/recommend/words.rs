@@ -168,7 +168,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
     while let Some(c) = text[position..].chars().next() {
         let run = |keep: fn(char) -> bool| text[position..].find(|c| !keep(c)).map_or(text.len(), |end| position + end);
         if is_han(c) {
-            push_latin(&mut found, &mut latin);
+            push_latin(text, &mut found, &mut latin);
             let end = run(is_han);
             push_han(&mut found, text, position..end);
             position = end;
@@ -180,12 +180,12 @@ pub fn tokens(text: &str) -> Vec<Token> {
             // A clause ends here: no phrase reaches over it.
             if matches!(c, ',' | ';' | '.' | '?' | '!' | '，' | '。' | '？' | '！' | '、' | '；' | '\n' | '(' | ')')
             {
-                push_latin(&mut found, &mut latin);
+                push_latin(text, &mut found, &mut latin);
             }
             position += c.len_utf8();
         }
     }
-    push_latin(&mut found, &mut latin);
+    push_latin(text, &mut found, &mut latin);
     found
 }
 
@@ -193,8 +193,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() && !is_han(c)
 }
 
-fn push_latin(found: &mut Vec<Token>, words: &mut Vec<(String, Range<usize>)>) {
-    let words: Vec<(String, Range<usize>)> = merge_apostrophes(std::mem::take(words));
+fn push_latin(text: &str, found: &mut Vec<Token>, words: &mut Vec<(String, Range<usize>)>) {
+    let words: Vec<(String, Range<usize>)> = merge_apostrophes(text, std::mem::take(words));
     let stems: Vec<String> = words.iter().map(|(word, _)| stem(word)).collect();
     let mut at = 0;
     while at < words.len() {
@@ -215,13 +215,13 @@ fn push_latin(found: &mut Vec<Token>, words: &mut Vec<(String, Range<usize>)>) {
 }
 
 /// "don't" and "men's" arrive as two words; the lexicon has them as one.
-fn merge_apostrophes(words: Vec<(String, Range<usize>)>) -> Vec<(String, Range<usize>)> {
+fn merge_apostrophes(text: &str, words: Vec<(String, Range<usize>)>) -> Vec<(String, Range<usize>)> {
     let mut merged: Vec<(String, Range<usize>)> = vec![];
     for (word, span) in words {
         match merged.last_mut() {
             Some((last, last_span))
                 if matches!(word.as_str(), "t" | "s" | "m" | "re" | "ve" | "ll" | "d")
-                    && matches!(span.start - last_span.end, 1 | 3)
+                    && matches!(&text[last_span.end..span.start], "'" | "’")
                     && (word != "t" || last.ends_with('n')) =>
             {
                 if word != "s" {

@@ -7,6 +7,7 @@ mod inference;
 mod intents;
 mod knowledge;
 mod models;
+mod recommend;
 mod support;
 mod telegram;
 mod web_widget;
