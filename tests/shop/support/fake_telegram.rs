@@ -24,6 +24,8 @@ pub const TOKEN_SECRET: &str = "AAsecretSECRETsecretSECRET";
 /// Something that goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
+    /// Nothing, so that a later call meets the next fault.
+    None,
     /// 429 with this `retry_after`, in seconds.
     RetryAfter(u64),
     /// A 5xx with an HTML page, as proxies answer.
@@ -186,7 +188,7 @@ impl FakeTelegram {
                 return (StatusCode::from_u16(status).unwrap(), Html("<h1>Bad gateway</h1>")).into_response();
             }
             Some(Fault::HangBefore) => return std::future::pending().await,
-            Some(Fault::HangAfter | Fault::Cut) | None => {}
+            Some(Fault::None | Fault::HangAfter | Fault::Cut) | None => {}
         }
         let outcome = self.carry_out(method, &params).await;
         self.lock().calls[index].done = outcome.is_ok();
@@ -230,8 +232,7 @@ impl FakeTelegram {
                 Ok(json!(true))
             }
             "getupdates" => self.get_updates(params).await,
-            "sendmessage" => self.send(params, text_problem(params)),
-            "editmessagetext" => self.send(params, text_problem(params)),
+            "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
             "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),

@@ -6,7 +6,7 @@ pub mod process;
 use std::{future::Future, time::Duration};
 
 /// How long something that must happen may take on a busy machine; the first start of all trains the intent head.
-pub const DEADLINE: Duration = Duration::from_secs(300);
+pub const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Waits until `check` gives something; fails with `what` when it never does.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
