@@ -90,6 +90,7 @@ impl<'a> Parser<'a> {
             }
         };
         let (wanted, at) = self.without_modifiers(wanted, at);
+        let (wanted, at) = self.without_targets(wanted, at);
         if wanted.is_empty() {
             return;
         }
@@ -119,6 +120,9 @@ impl<'a> Parser<'a> {
         let lower = self.text.to_lowercase();
         let lower = if lower.len() == self.text.len() { lower.as_str() } else { self.text };
         let taste = |token: &Token| {
+            if token.kind == Kind::Filler {
+                return false;
+            }
             let after = lower.get(token.span.end..).unwrap_or_default().trim_start();
             let before = lower.get(..token.span.start).unwrap_or_default();
             TASTE_AFTER.iter().any(|word| after.starts_with(word))
@@ -147,6 +151,38 @@ impl<'a> Parser<'a> {
             return (wanted, at);
         }
         (kept, at.into_iter().filter(|at| !modifying.contains(at)).collect())
+    }
+
+    /// "which case fits my phone" wants cases: of two kinds of which one fits the other, the one that fits.
+    fn without_targets(&self, wanted: Vec<&'a Category>, at: Vec<usize>) -> (Vec<&'a Category>, Vec<usize>) {
+        let lower = self.text.to_lowercase();
+        if wanted.len() < 2 || !super::search::FITS.iter().any(|phrase| super::says(&lower, phrase)) {
+            return (wanted, at);
+        }
+        let fitted = |target: &&Category| {
+            let wish = Wish { fits_category: vec![target.name.clone()], ..Wish::default() };
+            wanted.iter().filter(|category| category.name != target.name).any(|category| {
+                let name = std::slice::from_ref(&category.name);
+                self.catalogue.in_categories(name).any(|item| wish.allows_but_stock(item, self.catalogue))
+            })
+        };
+        let kept: Vec<&Category> = wanted.iter().copied().filter(|category| !fitted(category)).collect();
+        if kept.is_empty() || kept.len() == wanted.len() {
+            return (wanted, at);
+        }
+        let (named, positions) = self
+            .catalogue
+            .categories_named(&self.tokens.iter().map(|token| self.silenced_unless(token, &kept)).collect::<Vec<_>>());
+        let kept = kept.into_iter().filter(|category| named.iter().any(|n| n.name == category.name)).collect();
+        (kept, positions)
+    }
+
+    fn silenced_unless(&self, token: &Token, kept: &[&Category]) -> Token {
+        let (named, _) = self.catalogue.categories_named(std::slice::from_ref(token));
+        if named.iter().any(|category| kept.iter().any(|k| k.name == category.name)) {
+            return token.clone();
+        }
+        Token { term: String::new(), kind: Kind::Filler, span: token.span.clone() }
     }
 
     /// A combined category is narrowed to the products that use the word, where some do.
@@ -468,10 +504,12 @@ impl<'a> Parser<'a> {
     /// What is left: things, themes, people and words of the shop's own.
     fn read_rest(&mut self) {
         let purpose = self.purpose_start();
+        let silent = self.without_tastes();
         for at in 0..self.tokens.len() {
             if !self.open(at) {
                 continue;
             }
+            let taste = silent[at].term.is_empty();
             let Token { term, kind, span } = self.tokens[at].clone();
             let said = self.text[span].to_owned();
             if kind == Kind::Service {
@@ -492,7 +530,10 @@ impl<'a> Parser<'a> {
             let wish = &mut self.parsed.wish;
             if unknown_target {
                 self.parsed.unknown_target.get_or_insert(said);
-            } else if !supported.is_empty() && (kind == Kind::Thing && at < purpose || !wish.categories.is_empty()) {
+            } else if !supported.is_empty()
+                && !taste
+                && (kind == Kind::Thing && at < purpose || !wish.categories.is_empty())
+            {
                 wish.constraints.push(Constraint { said, test: Test::Has(term) });
             } else if !supported.is_empty() {
                 wish.words.push(term);
