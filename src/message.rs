@@ -256,7 +256,7 @@ pub struct Trace {
 }
 
 /// One passage that was considered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct PassageTrace {
     /// The document's file name.
     pub document: String,

@@ -215,6 +215,7 @@ fn reply(text: &str) -> Reply {
                 cosine: 0.871,
                 bm25: 7.25,
                 score: 0.88,
+                ..PassageTrace::default()
             }],
             support: vec!["supported by passage 1".to_owned()],
             encoder: "test-encoder".to_owned(),

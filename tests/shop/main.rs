@@ -2,7 +2,6 @@
 
 mod browser;
 mod console;
-mod console;
 mod inference;
 mod intents;
 mod knowledge;

@@ -11,9 +11,9 @@ use chrono::Utc;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use shoptalk::{
-    app::App,
+    app::{App, Models},
     catalog::{Money, Product},
-    config::{Config, ServerConfig},
+    config::{Config, ModelsConfig, ServerConfig},
     conversation::{Conversation, Event},
     live::LiveEvent,
     message::{
@@ -40,8 +40,9 @@ impl Shop {
         let dir = tempfile::tempdir().unwrap();
         let widget_origins = widget_origins.iter().map(|&origin| origin.to_owned()).collect();
         let server = ServerConfig { widget_origins, ..ServerConfig::default() };
-        let config = Config { data_dir: dir.path().to_owned(), server, ..Config::default() };
-        let app = App::open(config).await.unwrap();
+        let models = ModelsConfig { encoder: "hashed".to_owned(), chat: String::new(), ..ModelsConfig::default() };
+        let config = Config { data_dir: dir.path().to_owned(), server, models, ..Config::default() };
+        let app = App::open(config, Models::Encoder).await.unwrap();
         let shutdown = CancellationToken::new();
         Self { router: app.router(&shutdown), app, shutdown, dir }
     }
@@ -180,6 +181,7 @@ fn reply(text: &str) -> Reply {
                 cosine: 0.8,
                 bm25: 4.0,
                 score: 0.2,
+                ..PassageTrace::default()
             }],
             ..Trace::default()
         },
