@@ -5,9 +5,10 @@
 //! with the hashed n-grams of the text. Training is mini-batch gradient descent with Nesterov momentum and a decaying
 //! step. One temperature, fitted on held-out folds, makes the probabilities honest (Guo et al. 2017).
 
-use candle_core::{D, Device, Tensor};
+mod training;
 
 use crate::intents::ngrams::{self, SparseFeatures};
+use training::{TrainingSet, temperature};
 
 /// Changes whenever the features, the training or the stored form change.
 pub const FORMAT_VERSION: u32 = 1;
@@ -58,7 +59,7 @@ pub struct HeadOptions {
 
 impl Default for HeadOptions {
     fn default() -> Self {
-        Self { buckets: 1 << 13, embedding_scale: 1.5, epochs: 20, batch: 64, learning_rate: 2.0, l2: 2e-5, folds: 2 }
+        Self { buckets: 1 << 12, embedding_scale: 1.5, epochs: 15, batch: 128, learning_rate: 6.0, l2: 5e-6, folds: 5 }
     }
 }
 
@@ -93,7 +94,8 @@ impl LinearHead {
         let set = TrainingSet::new(texts, embeddings, labels, classes, options)?;
         let mut head = set.fit(&(0..texts.len()).collect::<Vec<_>>(), options)?;
         if options.folds >= 2 && texts.len() >= options.folds {
-            head.temperature = temperature(&set.held_out_logits(options)?, labels);
+            // One fold is enough for one number, and keeps the first start short.
+            head.temperature = temperature(&set.held_out_logits(options, 1)?);
         }
         Ok(head)
     }
@@ -114,8 +116,11 @@ impl LinearHead {
             return Err(HeadError::Shape("cross-validation needs two folds and an example for each".to_owned()));
         }
         let set = TrainingSet::new(texts, embeddings, labels, classes, options)?;
-        let logits = set.held_out_logits(options)?;
-        Ok(logits.into_iter().map(|row| softmax(&row, 1.0)).collect())
+        let mut probabilities = vec![Vec::new(); texts.len()];
+        for held_out in set.held_out_logits(options, options.folds)? {
+            probabilities[held_out.example] = softmax(&held_out.logits, 1.0);
+        }
+        Ok(probabilities)
     }
 
     /// Number of labels.
@@ -212,219 +217,8 @@ fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut probabilities: Vec<f32> = logits.iter().map(|logit| ((logit - peak) / temperature).exp()).collect();
     let total: f32 = probabilities.iter().sum();
-    probabilities.iter_mut().for_each(|probability| *probability /= total);
+    for probability in &mut probabilities {
+        *probability /= total;
+    }
     probabilities
-}
-
-/// The temperature with the least log loss over `logits`, by golden-section search in log space.
-fn temperature(logits: &[Vec<f32>], labels: &[usize]) -> f32 {
-    let loss = |log_temperature: f32| -> f64 {
-        let temperature = log_temperature.exp();
-        let losses = logits.iter().zip(labels).map(|(row, &label)| {
-            let peak = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let total: f32 = row.iter().map(|logit| ((logit - peak) / temperature).exp()).sum();
-            f64::from(total.ln() - (row[label] - peak) / temperature)
-        });
-        losses.sum()
-    };
-    const GOLDEN: f32 = 0.618_034;
-    let (mut low, mut high) = (0.2_f32.ln(), 5.0_f32.ln());
-    for _ in 0..16 {
-        let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
-        if loss(left) < loss(right) {
-            high = right;
-        } else {
-            low = left;
-        }
-    }
-    f32::midpoint(low, high).exp()
-}
-
-/// Features and labels of the whole set, computed once and shared by all folds.
-struct TrainingSet<'a> {
-    sparse: Vec<SparseFeatures>,
-    /// Centred embeddings; each empty when there are none.
-    dense: Vec<Vec<f32>>,
-    labels: &'a [usize],
-    classes: usize,
-    mean: Vec<f32>,
-    scale: f32,
-}
-
-impl<'a> TrainingSet<'a> {
-    fn new(
-        texts: &[&str],
-        embeddings: &[Vec<f32>],
-        labels: &'a [usize],
-        classes: usize,
-        options: &HeadOptions,
-    ) -> Result<Self, HeadError> {
-        check_shapes(texts, embeddings, labels, classes)?;
-        let mean = mean_of(embeddings);
-        let spread = embeddings.iter().map(|embedding| squared_distance(embedding, &mean)).sum::<f32>();
-        let spread = (spread / embeddings.len().max(1) as f32).sqrt();
-        let scale = if spread > 0.0 { options.embedding_scale / spread } else { 0.0 };
-        let dense = match embeddings {
-            [] => vec![Vec::new(); texts.len()],
-            _ => embeddings.iter().map(|embedding| centred(embedding, &mean, scale)).collect(),
-        };
-        let sparse = texts.iter().map(|text| ngrams::features(text, options.buckets)).collect();
-        Ok(Self { sparse, dense, labels, classes, mean, scale })
-    }
-
-    /// Logits of each example from a head that has not seen it. Example `i` is in fold `i % folds` of its class.
-    fn held_out_logits(&self, options: &HeadOptions) -> Result<Vec<Vec<f32>>, HeadError> {
-        let mut seen = vec![0_usize; self.classes];
-        let fold_of: Vec<usize> = self
-            .labels
-            .iter()
-            .map(|&label| {
-                seen[label] += 1;
-                seen[label] % options.folds
-            })
-            .collect();
-        let mut logits = vec![Vec::new(); self.labels.len()];
-        for fold in 0..options.folds {
-            let (held_out, kept): (Vec<usize>, Vec<usize>) =
-                (0..self.labels.len()).partition(|&example| fold_of[example] == fold);
-            let head = self.fit(&kept, options)?;
-            for example in held_out {
-                logits[example] = head.logits_of(&self.sparse[example], &self.dense[example]);
-            }
-        }
-        Ok(logits)
-    }
-
-    /// Trains on the examples in `members`.
-    fn fit(&self, members: &[usize], options: &HeadOptions) -> Result<LinearHead, HeadError> {
-        let device = Device::Cpu;
-        let columns = self.mean.len() + options.buckets as usize;
-        let mut weights = Tensor::zeros((columns + 1, self.classes), candle_core::DType::F32, &device)?;
-        let mut velocity = weights.clone();
-        let mut order = members.to_vec();
-        let mut random = SplitMix64(0x5eed);
-        let batch = options.batch.max(1);
-        let steps_total = options.epochs * order.len().div_ceil(batch);
-        let mut step = 0;
-        for _ in 0..options.epochs {
-            random.shuffle(&mut order);
-            for members in order.chunks(batch) {
-                let progress = step as f32 / steps_total as f32;
-                let rate = f64::from(options.learning_rate * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos()));
-                let inputs = self.inputs(members, columns, &device)?;
-                let gradient = self.gradient(&inputs, &weights, members, &device)?;
-                let gradient = (gradient + (&weights * f64::from(options.l2))?)?;
-                velocity = ((velocity * MOMENTUM)? - (&gradient * rate)?)?;
-                weights = ((weights + (&velocity * MOMENTUM)?)? - (gradient * rate)?)?;
-                step += 1;
-            }
-        }
-        let mut weights: Vec<f32> = weights.flatten_all()?.to_vec1()?;
-        let bias = weights.split_off(columns * self.classes);
-        Ok(LinearHead {
-            classes: self.classes,
-            buckets: options.buckets,
-            mean: self.mean.clone(),
-            scale: self.scale,
-            weights,
-            bias,
-            temperature: 1.0,
-        })
-    }
-
-    /// Feature rows of one batch, `members x (columns + 1)`; the last column is one, for the bias.
-    fn inputs(&self, members: &[usize], columns: usize, device: &Device) -> Result<Tensor, HeadError> {
-        let offset = self.mean.len();
-        let width = columns + 1;
-        let mut rows = vec![0.0_f32; members.len() * width];
-        for (row, &example) in rows.chunks_exact_mut(width).zip(members) {
-            row[..offset].copy_from_slice(&self.dense[example]);
-            for &(bucket, weight) in &self.sparse[example] {
-                row[offset + bucket as usize] = weight;
-            }
-            row[columns] = 1.0;
-        }
-        Ok(Tensor::from_vec(rows, (members.len(), width), device)?)
-    }
-
-    /// Gradient of the mean log loss: `inputs^T (softmax(inputs weights) - onehot) / batch`.
-    fn gradient(
-        &self,
-        inputs: &Tensor,
-        weights: &Tensor,
-        members: &[usize],
-        device: &Device,
-    ) -> Result<Tensor, HeadError> {
-        let logits = inputs.matmul(weights)?;
-        let exponents = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
-        let probabilities = exponents.broadcast_div(&exponents.sum_keepdim(D::Minus1)?)?;
-        let mut targets = vec![0.0_f32; members.len() * self.classes];
-        for (row, &example) in targets.chunks_exact_mut(self.classes).zip(members) {
-            row[self.labels[example]] = 1.0;
-        }
-        let targets = Tensor::from_vec(targets, (members.len(), self.classes), device)?;
-        let errors = ((probabilities - targets)? / members.len() as f64)?;
-        Ok(inputs.t()?.contiguous()?.matmul(&errors)?)
-    }
-}
-
-/// Nesterov momentum.
-const MOMENTUM: f64 = 0.9;
-
-/// Refuses sets that do not belong together.
-fn check_shapes(texts: &[&str], embeddings: &[Vec<f32>], labels: &[usize], classes: usize) -> Result<(), HeadError> {
-    let shape = |problem: String| Err(HeadError::Shape(problem));
-    if texts.is_empty() {
-        return shape("there are no examples".to_owned());
-    }
-    if texts.len() != labels.len() {
-        return shape(format!("{} texts have {} labels", texts.len(), labels.len()));
-    }
-    if !embeddings.is_empty() && embeddings.len() != texts.len() {
-        return shape(format!("{} texts have {} embeddings", texts.len(), embeddings.len()));
-    }
-    if let Some(label) = labels.iter().find(|label| **label >= classes) {
-        return shape(format!("label {label} is not below the number of classes, {classes}"));
-    }
-    let length = embeddings.first().map_or(0, Vec::len);
-    if embeddings.iter().any(|embedding| embedding.len() != length) {
-        return shape("the embeddings have different lengths".to_owned());
-    }
-    if embeddings.iter().flatten().any(|value| !value.is_finite()) {
-        return shape("an embedding holds a value that is not a number".to_owned());
-    }
-    Ok(())
-}
-
-/// Mean of the embeddings; empty without any.
-fn mean_of(embeddings: &[Vec<f32>]) -> Vec<f32> {
-    let mut mean = vec![0.0_f32; embeddings.first().map_or(0, Vec::len)];
-    for embedding in embeddings {
-        mean.iter_mut().zip(embedding).for_each(|(sum, value)| *sum += value);
-    }
-    mean.iter_mut().for_each(|sum| *sum /= embeddings.len() as f32);
-    mean
-}
-
-fn squared_distance(left: &[f32], right: &[f32]) -> f32 {
-    left.iter().zip(right).map(|(left, right)| (left - right).powi(2)).sum()
-}
-
-/// A small fixed generator (Steele et al. 2014): the same order of examples on every machine.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Fisher-Yates.
-    fn shuffle(&mut self, items: &mut [usize]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, (self.next() % (last as u64 + 1)) as usize);
-        }
-    }
 }

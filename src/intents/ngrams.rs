@@ -126,7 +126,9 @@ fn weigh(hashes: &[u64], buckets: u32) -> SparseFeatures {
     let norm = merged.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
     merged.retain(|(_, weight)| *weight != 0.0);
     if norm > 0.0 {
-        merged.iter_mut().for_each(|(_, weight)| *weight /= norm);
+        for (_, weight) in &mut merged {
+            *weight /= norm;
+        }
     }
     merged
 }

@@ -3,294 +3,68 @@
 //! It colours the reply and the console and never decides an answer; an angry question about a rule is still answered
 //! with the rule.
 
+use std::sync::LazyLock;
+
 use crate::message::Sentiment;
 
+/// Words or phrases of one mood.
+type Lexicon = LazyLock<Vec<&'static str>>;
+
+/// A list written as one text, so that it stays readable.
+fn words(list: &'static str) -> Vec<&'static str> {
+    list.split('|').collect()
+}
+
 /// Words of anger or contempt. One is enough.
-const FURIOUS: &[&str] = &[
-    "scam",
-    "scammer",
-    "scammers",
-    "fraud",
-    "thieves",
-    "thief",
-    "liars",
-    "liar",
-    "disgrace",
-    "disgraceful",
-    "disgusting",
-    "outrageous",
-    "unacceptable",
-    "furious",
-    "pathetic",
-    "ridiculous",
-    "rip-off",
-    "ripoff",
-    "incompetent",
-    "incompetence",
-    "worst",
-    "wtf",
-    "bullshit",
-    "crap",
-    "shit",
-    "damn",
-    "idiots",
-    "idiot",
-    "stupid",
-    "useless",
-    "appalling",
-    "sue",
-    "lawyer",
-    "fed up",
-    "sick of",
-    "sick and tired",
-    "never again",
-    "had enough",
-    "joke of a",
-    "how dare",
-    "shame on",
-    "fuck",
-    "fucking",
-    "fuming",
-    "livid",
-    "infuriating",
-    "angry",
-    "mad at",
-    "pissed",
-    "hate you",
-    "lied to",
-    "you suck",
-    "you guys suck",
-];
+static FURIOUS: Lexicon = LazyLock::new(|| {
+    words(
+        "scam|scammer|scammers|fraud|thieves|thief|liars|liar|disgrace|disgraceful|disgusting|outrageous|\
+         unacceptable|furious|pathetic|ridiculous|rip-off|ripoff|incompetent|incompetence|worst|wtf|bullshit|crap|\
+         shit|damn|idiots|idiot|stupid|useless|appalling|sue|lawyer|fed up|sick of|sick and tired|never again|\
+         had enough|joke of a|how dare|shame on|fuck|fucking|fuming|livid|infuriating|angry|mad at|pissed|hate you|\
+         lied to|you suck|you guys suck",
+    )
+});
 /// Words of disappointment or trouble. They count one each.
-const NEGATIVE: &[&str] = &[
-    "bad",
-    "terrible",
-    "awful",
-    "horrible",
-    "disappointed",
-    "disappointing",
-    "annoyed",
-    "annoying",
-    "frustrated",
-    "frustrating",
-    "upset",
-    "unhappy",
-    "sad",
-    "poor",
-    "broken",
-    "damaged",
-    "faulty",
-    "defective",
-    "ruined",
-    "rude",
-    "ugly",
-    "ignored",
-    "nobody answers",
-    "no one answers",
-    "still waiting",
-    "still not",
-    "still haven't",
-    "still nothing",
-    "waste",
-    "wasted",
-    "cheated",
-    "unfortunately",
-    "complaint",
-    "complain",
-    "hate",
-    "dislike",
-    "nonsense",
-    "misleading",
-    "slow",
-    "nightmare",
-    "not happy",
-    "not satisfied",
-    "not amused",
-    "unbelievable",
-    "seriously",
-    "ugh",
-    "argh",
-    "let down",
-    "doesn't work",
-    "does not work",
-    "doesnt work",
-    "stopped working",
-    "excuses",
-    "lost",
-    "worse",
-    "wrong",
-    "cracked",
-    "too expensive",
-    "not helpful",
-    "doesn't help",
-    "died",
-];
+static NEGATIVE: Lexicon = LazyLock::new(|| {
+    words(
+        "bad|terrible|awful|horrible|disappointed|disappointing|annoyed|annoying|frustrated|frustrating|upset|\
+         unhappy|sad|poor|broken|damaged|faulty|defective|ruined|rude|ugly|ignored|nobody answers|no one answers|\
+         still waiting|still not|still haven't|still nothing|waste|wasted|cheated|unfortunately|complaint|complain|\
+         hate|dislike|nonsense|misleading|slow|nightmare|not happy|not satisfied|not amused|unbelievable|seriously|\
+         ugh|argh|let down|doesn't work|does not work|doesnt work|stopped working|excuses|lost|worse|wrong|cracked|\
+         too expensive|not helpful|doesn't help|died",
+    )
+});
 /// Words of praise or joy.
-const POSITIVE: &[&str] = &[
-    "great",
-    "good",
-    "love",
-    "loved",
-    "lovely",
-    "perfect",
-    "excellent",
-    "amazing",
-    "awesome",
-    "wonderful",
-    "fantastic",
-    "brilliant",
-    "happy",
-    "pleased",
-    "satisfied",
-    "best",
-    "helpful",
-    "beautiful",
-    "gorgeous",
-    "thank",
-    "thanks",
-    "thx",
-    "nice",
-    "super",
-    "delighted",
-    "glad",
-    "cheers",
-    "appreciate",
-    "cool",
-    "impressed",
-    "well done",
-    "superb",
-    "delicious",
-];
+static POSITIVE: Lexicon = LazyLock::new(|| {
+    words(
+        "great|good|love|loved|lovely|perfect|excellent|amazing|awesome|wonderful|fantastic|brilliant|happy|\
+         pleased|satisfied|best|helpful|beautiful|gorgeous|thank|thanks|thx|nice|super|delighted|glad|cheers|\
+         appreciate|cool|impressed|well done|superb|delicious",
+    )
+});
 /// The same three sets in Chinese, matched anywhere.
-const FURIOUS_ZH: &[&str] = &[
-    "骗子",
-    "骗人",
-    "欺骗",
-    "诈骗",
-    "垃圾",
-    "黑店",
-    "滚",
-    "妈的",
-    "他妈",
-    "混蛋",
-    "气死",
-    "太过分",
-    "过分了",
-    "离谱",
-    "忍无可忍",
-    "恶心",
-    "什么玩意",
-    "什么破",
-    "受够",
-    "态度恶劣",
-    "不要脸",
-    "无耻",
-    "坑人",
-    "坑爹",
-    "投诉",
-    "举报",
-    "起诉",
-    "律师",
-    "12315",
-    "曝光",
-    "最差",
-    "烂透",
-    "太烂",
-    "耍我",
-    "敷衍",
-    "差劲",
-    "傻",
-    "有病",
-    "愤怒",
-    "火大",
-    "烦死",
-    "辣鸡",
-    "推来推去",
-    "什么态度",
-    "没人管",
-    "草泥马",
-    "白痴",
-    "智障",
-    "废物",
-];
-const NEGATIVE_ZH: &[&str] = &[
-    "失望",
-    "不满",
-    "生气",
-    "难过",
-    "伤心",
-    "糟糕",
-    "糟",
-    "太差",
-    "很差",
-    "差评",
-    "坏了",
-    "坏的",
-    "破损",
-    "碎了",
-    "裂",
-    "不好用",
-    "难用",
-    "难吃",
-    "难看",
-    "后悔",
-    "无语",
-    "烦",
-    "等了很久",
-    "还没到",
-    "还没收到",
-    "一直不",
-    "没人理",
-    "没人回",
-    "太慢",
-    "好慢",
-    "浪费",
-    "丑",
-    "假货",
-    "质量差",
-    "不行啊",
-    "不合适",
-    "郁闷",
-    "崩溃",
-    "不开心",
-    "不高兴",
-    "太贵",
-    "没用",
-    "怎么回事",
-    "真烦",
-    "唉",
-    "倒霉",
-    "毁了",
-    "骂人",
-];
-const POSITIVE_ZH: &[&str] = &[
-    "谢谢",
-    "感谢",
-    "多谢",
-    "太好了",
-    "很好",
-    "真好",
-    "喜欢",
-    "满意",
-    "棒",
-    "赞",
-    "开心",
-    "高兴",
-    "完美",
-    "好评",
-    "漂亮",
-    "好看",
-    "好用",
-    "好吃",
-    "给力",
-    "不错",
-    "优秀",
-    "爱了",
-    "惊喜",
-    "舒服",
-    "合身",
-    "推荐给",
-];
+static FURIOUS_ZH: Lexicon = LazyLock::new(|| {
+    words(
+        "骗子|骗人|欺骗|诈骗|垃圾|黑店|滚|妈的|他妈|混蛋|气死|太过分|过分了|离谱|忍无可忍|恶心|什么玩意|什么破|受够|\
+         态度恶劣|不要脸|无耻|坑人|坑爹|投诉|举报|起诉|律师|12315|曝光|最差|烂透|太烂|耍我|敷衍|差劲|傻|有病|愤怒|\
+         火大|烦死|辣鸡|推来推去|什么态度|没人管|草泥马|白痴|智障|废物",
+    )
+});
+static NEGATIVE_ZH: Lexicon = LazyLock::new(|| {
+    words(
+        "失望|不满|生气|难过|伤心|糟糕|糟|太差|很差|差评|坏了|坏的|破损|碎了|裂|不好用|难用|难吃|难看|后悔|无语|烦|\
+         等了很久|还没到|还没收到|一直不|没人理|没人回|太慢|好慢|浪费|丑|假货|质量差|不行啊|不合适|郁闷|崩溃|不开心|\
+         不高兴|太贵|没用|怎么回事|真烦|唉|倒霉|毁了|骂人",
+    )
+});
+static POSITIVE_ZH: Lexicon = LazyLock::new(|| {
+    words(
+        "谢谢|感谢|多谢|太好了|很好|真好|喜欢|满意|棒|赞|开心|高兴|完美|好评|漂亮|好看|好用|好吃|给力|不错|优秀|爱了|\
+         惊喜|舒服|合身|推荐给",
+    )
+});
 /// A word that turns the next few around.
 const NEGATIONS: &[&str] = &["not", "no", "never", "isn't", "wasn't", "don't", "didn't", "doesn't", "aren't", "hardly"];
 const NEGATIONS_ZH: &[&str] = &["不", "没", "不太", "不够", "不是很", "没有", "别", "并不"];
@@ -360,12 +134,12 @@ fn tally(text: &str) -> Tally {
 }
 
 fn count_english(words: &[&str], tally: &mut Tally) {
-    tally.furious += phrases(words, FURIOUS).count();
-    for start in phrases(words, NEGATIVE) {
+    tally.furious += phrases(words, &FURIOUS).count();
+    for start in phrases(words, &NEGATIVE) {
         let negated = words[start.saturating_sub(2)..start].iter().any(|word| NEGATIONS.contains(word));
         tally.negative += usize::from(!negated);
     }
-    for start in phrases(words, POSITIVE) {
+    for start in phrases(words, &POSITIVE) {
         let negated = words[start.saturating_sub(3)..start].iter().any(|word| NEGATIONS.contains(word));
         // "no thanks" declines politely; it is neither praise nor trouble.
         let thanks = words[start].starts_with("than") || words[start] == "thx";
@@ -387,7 +161,7 @@ fn phrases<'a>(words: &'a [&str], phrases: &'a [&str]) -> impl Iterator<Item = u
 fn count_chinese(lower: &str, tally: &mut Tally) {
     tally.furious += FURIOUS_ZH.iter().filter(|word| lower.contains(**word)).count();
     tally.negative += NEGATIVE_ZH.iter().filter(|word| lower.contains(**word)).count();
-    for word in POSITIVE_ZH {
+    for word in POSITIVE_ZH.iter() {
         let Some(start) = lower.find(word) else { continue };
         let negated = NEGATIONS_ZH.iter().any(|negation| lower[..start].ends_with(negation));
         tally.negative += usize::from(negated);
