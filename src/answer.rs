@@ -19,6 +19,8 @@ use crate::{
 
 /// A passage up to this long is said whole; Chinese characters count twice.
 const LENGTH_MAX: usize = 300;
+/// A table row with at most so many cells beside its subject is said whole.
+const CELLS_MAX: usize = 5;
 
 /// What a passage says to a question.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +92,7 @@ fn span(text: &str, first: &str, last: &str) -> String {
     text.get(offset(first)..offset(last) + last.len()).unwrap_or(first).trim().to_owned()
 }
 
-/// A table row as words: what it is about, then header and value. Where the question names headers, only their values.
+/// A table row as words: what it is about, then header and value. Of a long row, only the cells whose header the question names.
 fn say_row(question: &str, passage: &Passage) -> String {
     let chinese = passage.chunk.language == Language::Zh;
     let cells: Vec<(&str, &str)> = passage
@@ -106,8 +108,9 @@ fn say_row(question: &str, passage: &Passage) -> String {
     // A value that the question names tells which row this is ("to France"), so it belongs to the subject.
     let (named, values): (Vec<_>, Vec<_>) =
         rest.iter().partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric));
+    // A short row is said whole, since its other cells are often the condition; of a long one only what was asked.
     let wanted: Vec<_> = values.iter().copied().filter(|(header, _)| overlap(header)).collect();
-    let shown = if wanted.is_empty() { &values } else { &wanted };
+    let shown = if wanted.is_empty() || values.len() <= CELLS_MAX { &values } else { &wanted };
     let (comma, colon, semicolon, stop) = if chinese { ("，", "：", "；", "。") } else { (", ", ": ", "; ", ".") };
     let subject = std::iter::once(subject).chain(named.iter().map(|(_, value)| *value)).collect::<Vec<_>>().join(comma);
     if shown.is_empty() {

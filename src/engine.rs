@@ -244,6 +244,15 @@ impl Engine {
             scores.ranked.retain(|(other, _)| *other != intent);
             scores.ranked.insert(0, (intent, probability));
         }
+        if before.is_some() && conversation.memory.last().is_some_and(|last| last.intent == Intent::OrderStatus.as_str())
+            && conversation.memory.order.is_some() && !scores.top().0.is_smalltalk() && scores.top().0 != Intent::Human
+        {
+            // "What did I pay for them?" after an order was told is about that order.
+            scores.ranked.insert(0, (Intent::OrderStatus, SURE));
+        } else if before.is_some() && scores.top().0 == Intent::OffTopic {
+            // A continuation has too few words of its own to be judged as off topic.
+            scores.ranked.rotate_left(1);
+        }
         let intent = scores.top().0;
         let question = Question { lookups: &lookups, context: context.as_ref(), language };
         let found = snapshot.knowledge.search(&question, TRACED).await?;
@@ -270,7 +279,9 @@ impl Engine {
         }
         match intent {
             // "How long do you look for a lost parcel?" sounds like an order and is a rule.
-            Intent::OrderStatus if probability >= CERTAIN || !asked.answerable() => {
+            Intent::OrderStatus
+                if probability >= CERTAIN || !asked.answerable() || conversation.verified_customer().is_some() =>
+            {
                 self.order_status(conversation, asked, &[]).await
             }
             Intent::Greeting if probability >= SURE => Ok(self.greet(asked)),

@@ -3,6 +3,8 @@
 //! e5 similarities all lie close together, so a cosine alone says little: what counts is how far a passage stands out
 //! from all others of this shop (its z-score), how much of the question its words cover, and both together.
 
+mod bridge;
+mod kinds;
 pub mod lexical;
 pub mod vector;
 
@@ -75,8 +77,12 @@ pub struct Features {
     pub coverage: f32,
     /// BM25 over the most it could be, 0 to 1 or a little above.
     pub bm25: f32,
-    /// Question and passage are in different languages, so that words cannot match.
+    /// Question and passage are in different languages; words then match through the bridge of words.
     pub cross_language: bool,
+    /// The passage has the kind of answer that the question wants (an amount, a time); `None` when none is wanted.
+    pub kind_fits: Option<bool>,
+    /// A quantity in the question lies in the range that the table row is for.
+    pub in_range: Option<bool>,
 }
 
 /// Everything that can be looked up, ready in memory; made anew when the knowledge changes.
@@ -137,11 +143,17 @@ impl KnowledgeIndex {
         }
         let words = self.lexical.scores(&query);
         let weight_max = query.weight(&self.lexical).max(f32::EPSILON);
+        let across = bridge::across(&lookup.text, question.language);
+        let across = self.lexical.grouped_query(across);
+        let words_across = self.lexical.scores(&across);
+        let wanted = kinds::wanted(&lookup.text);
         let (mean, deviation) = self.spread(&vector);
         let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
-        let mut by_words: Vec<(u32, f32)> = words.iter().map(|(id, score)| (*id, *score)).collect();
-        by_words.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        candidates.extend(by_words.into_iter().take(CANDIDATES).map(|(id, _)| id));
+        for scores in [&words, &words_across] {
+            let mut by_words: Vec<(u32, f32)> = scores.iter().map(|(id, score)| (*id, *score)).collect();
+            by_words.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            candidates.extend(by_words.into_iter().take(CANDIDATES).map(|(id, _)| id));
+        }
         candidates.sort_unstable();
         candidates.dedup();
         let found = candidates.into_iter().filter_map(|id| Some((id, self.passages.get(id as usize)?)));
@@ -149,12 +161,17 @@ impl KnowledgeIndex {
             .map(|(id, passage)| {
                 let cosine = dot(&vector, &passage.embedding);
                 let bm25 = words.get(&id).copied().unwrap_or(0.0);
+                let cross_language = passage.chunk.language != question.language;
+                let query = if cross_language { &across } else { &query };
+                let first_cell = passage.chunk.cells.first().map(|(_, value)| value.as_str());
                 let features = Features {
                     z: (cosine - mean) / deviation,
                     cosine,
-                    coverage: self.lexical.coverage(&query, id),
+                    coverage: self.lexical.coverage(query, id),
                     bm25: bm25 / weight_max,
-                    cross_language: passage.chunk.language != question.language,
+                    cross_language,
+                    kind_fits: wanted.map(|kind| kinds::has(kind, &passage.chunk.text)),
+                    in_range: first_cell.and_then(|cell| kinds::in_range(&lookup.text, cell)),
                 };
                 Found { passage: Arc::clone(passage), cosine, bm25, features, score: 0.0 }
             })
@@ -185,6 +202,14 @@ fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
     vector
 }
 
+/// Log odds for the words that match across languages; chosen by hand.
+const ACROSS: f32 = 2.5;
+/// Log odds for having the kind of answer that is wanted, and for lacking it; chosen by hand.
+const KIND_FITS: f32 = 0.3;
+const KIND_MISSING: f32 = -1.2;
+/// Log odds for a quantity inside the range of a table row, and against one outside; chosen by hand.
+const IN_RANGE: f32 = 2.5;
+
 /// Sets each candidate's probability: logistic regression over its features and over how far it is ahead of the best of
 /// the others, one set of weights within a language and one across languages.
 ///
@@ -202,7 +227,7 @@ fn calibrate(candidates: &mut [Found]) {
             let z_ahead = ahead(at, |features| features.z, candidates);
             let coverage_ahead = ahead(at, |features| features.coverage, candidates);
             let logit = if features.cross_language {
-                -7.06 + 1.28 * features.z + 1.71 * features.cosine + 0.65 * z_ahead
+                -7.06 + 1.28 * features.z + 1.71 * features.cosine + 0.65 * z_ahead + ACROSS * features.coverage
             } else {
                 -17.53
                     + 0.77 * features.z
@@ -211,7 +236,17 @@ fn calibrate(candidates: &mut [Found]) {
                     + 0.43 * z_ahead
                     + 1.72 * coverage_ahead
             };
-            1.0 / (1.0 + (-logit).exp())
+            let kind = match features.kind_fits {
+                Some(true) => KIND_FITS,
+                Some(false) => KIND_MISSING,
+                None => 0.0,
+            };
+            let range = match features.in_range {
+                Some(true) => IN_RANGE,
+                Some(false) => -IN_RANGE,
+                None => 0.0,
+            };
+            1.0 / (1.0 + (-(logit + kind + range)).exp())
         })
         .collect();
     for (found, score) in candidates.iter_mut().zip(scores) {

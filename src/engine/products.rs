@@ -96,10 +96,13 @@ fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<Produc
         return (documents < DOCUMENTS_FIRST && narrows || open && named()).then_some(ProductWish::Property);
     };
     let continues_policy = last.is_some_and(|last| !last.chunks.is_empty() && last.products.is_empty());
+    let named = asked.snapshot.recommender.mentions(asked.text()).iter().any(|mention| !mention.generic);
     let limit = match wish {
         _ if continues_policy => ANSWERS,
-        ProductWish::Search | ProductWish::Compare | ProductWish::Stock => DOCUMENTS_BEFORE_SEARCH,
-        _ => DOCUMENTS_FIRST,
+        ProductWish::Property if named => DOCUMENTS_FIRST,
+        ProductWish::Price | ProductWish::Property if !named => ANSWERS,
+        ProductWish::Stock if !named => DOCUMENTS_FIRST,
+        _ => DOCUMENTS_BEFORE_SEARCH,
     };
     (documents < limit).then_some(wish)
 }

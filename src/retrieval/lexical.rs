@@ -166,6 +166,22 @@ impl LexicalIndex {
         LexicalQuery { terms: terms(text).into_iter().map(weigh).collect() }
     }
 
+    /// A query of words each of which may be said in several ways; the ways that the
+    /// passages use share its weight.
+    pub fn grouped_query(&self, groups: Vec<Vec<String>>) -> LexicalQuery {
+        let mut terms: Vec<(String, f32)> = Vec::new();
+        for group in groups {
+            let known: Vec<String> = group.into_iter().filter(|term| self.knows(term)).collect();
+            let share = 1.0 / known.len().max(1) as f32;
+            for term in known {
+                if !terms.iter().any(|(other, _)| *other == term) {
+                    terms.push((term, share.max(0.5)));
+                }
+            }
+        }
+        LexicalQuery { terms }
+    }
+
     /// `text` with typing errors mended: a word that neither the passages nor `is_word` know becomes the nearest word
     /// of the passages, or the nearest function word, within one or two errors.
     pub fn respell(&self, text: &str, is_word: &dyn Fn(&str) -> bool) -> String {

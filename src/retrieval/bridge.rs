@@ -1,0 +1,123 @@
+//! A bridge of words between the languages: what a Chinese question would be about in English, and the other way round,
+//! so that words help to find a passage of the other language. Only for finding; nothing a shopper reads comes from it.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::lexical::{Term, terms};
+use crate::{language::is_han, message::Language};
+
+#[derive(Debug, Default)]
+struct Bridge {
+    /// Chinese word to English words.
+    to_english: HashMap<String, Vec<String>>,
+    /// Stems of an English word or phrase, joined by spaces, to Chinese words.
+    to_chinese: HashMap<String, Vec<String>>,
+    chinese_longest: usize,
+    english_longest: usize,
+}
+
+static BRIDGE: LazyLock<Bridge> = LazyLock::new(|| {
+    let mut bridge = Bridge::default();
+    for line in include_str!("lexicon.csv").lines().skip(1) {
+        let Some((english, chinese)) = line.split_once(';') else { continue };
+        let english: Vec<&str> = english.split('|').collect();
+        let chinese: Vec<&str> = chinese.split('|').collect();
+        for word in &chinese {
+            bridge.chinese_longest = bridge.chinese_longest.max(word.chars().count());
+            let known = bridge.to_english.entry((*word).to_owned()).or_default();
+            known.extend(english.iter().map(|word| (*word).to_owned()));
+        }
+        for word in &english {
+            let stems = stems(word);
+            bridge.english_longest = bridge.english_longest.max(stems.len());
+            bridge.to_chinese.entry(stems.join(" ")).or_default().extend(chinese.iter().map(|word| (*word).to_owned()));
+        }
+    }
+    bridge
+});
+
+fn stems(text: &str) -> Vec<String> {
+    terms(text).into_iter().map(|term| term.text).collect()
+}
+
+/// The words of the other language for what is known of `text`, as one text; names and numbers are kept. Each word of
+/// the result stands for one word of `text`: the alternatives of one word share a group.
+pub fn across(text: &str, from: Language) -> Vec<Vec<String>> {
+    match from {
+        Language::Zh => from_chinese(text),
+        Language::En => from_english(text),
+    }
+}
+
+fn from_chinese(text: &str) -> Vec<Vec<String>> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut at = 0;
+    while at < characters.len() {
+        if !is_han(characters[at]) {
+            at += 1;
+            continue;
+        }
+        let longest = BRIDGE.chinese_longest.min(characters.len() - at);
+        let known = (1..=longest).rev().find_map(|length| {
+            let word: String = characters[at..at + length].iter().collect();
+            BRIDGE.to_english.get(&word).map(|english| (length, english))
+        });
+        match known {
+            Some((length, english)) => {
+                groups.push(english.iter().flat_map(|word| stems(word)).collect());
+                at += length;
+            }
+            None => at += 1,
+        }
+    }
+    groups.extend(kept(text));
+    groups
+}
+
+fn from_english(text: &str) -> Vec<Vec<String>> {
+    let words = stems(text);
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let longest = BRIDGE.english_longest.min(words.len() - at);
+        let known = (1..=longest)
+            .rev()
+            .find_map(|length| BRIDGE.to_chinese.get(&words[at..at + length].join(" ")).map(|found| (length, found)));
+        match known {
+            Some((length, chinese)) => {
+                groups.push(chinese.iter().flat_map(|word| stems(word)).collect());
+                at += length;
+            }
+            None => at += 1,
+        }
+    }
+    groups.extend(kept(text));
+    groups
+}
+
+/// Latin names and numbers read the same in both languages.
+fn kept(text: &str) -> Vec<Vec<String>> {
+    let name = |term: &Term| !term.stop && term.text.is_ascii() && term.text.len() > 1;
+    let capital: Vec<String> = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.chars().next().is_some_and(|c| c.is_ascii_uppercase() || c.is_ascii_digit()))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let named = |term: &Term| capital.iter().any(|word| word.starts_with(&term.text) || *word == term.text);
+    terms(text).into_iter().filter(|term| name(term) && named(term)).map(|term| vec![term.text]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_cross_in_both_directions() {
+        let words = |groups: Vec<Vec<String>>| groups.concat();
+        assert!(words(across("笔记本电脑保修多少个月？", Language::Zh)).contains(&"laptop".to_owned()));
+        assert!(words(across("Orbit X配哪个充电器？", Language::Zh)).contains(&"orbit".to_owned()));
+        assert!(words(across("Can I pay with Alipay?", Language::En)).contains(&"支付宝".to_owned()));
+        assert!(across("天气", Language::Zh).iter().flatten().all(|word| !word.is_empty()));
+    }
+}
