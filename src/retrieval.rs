@@ -8,7 +8,7 @@ mod kinds;
 pub mod lexical;
 pub mod vector;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{knowledge::Chunk, language::detect_language, message::Language, storage::StoredChunk};
 use lexical::LexicalIndex;
@@ -20,6 +20,8 @@ const CANDIDATES: usize = 24;
 const CONTEXT_WEIGHT: f32 = 0.45;
 /// Most passages that the spread of similarities is measured on.
 const SPREAD_SAMPLE: usize = 4096;
+/// Deviations below this come from too few passages to tell.
+const DEVIATION_MIN: f32 = 0.012;
 
 /// A passage of the shop's documents.
 #[derive(Debug, Clone)]
@@ -69,7 +71,7 @@ pub struct Found {
 /// What is known of a question and a passage before deciding.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Features {
-    /// How many standard deviations the cosine lies above the shop's mean for this question.
+    /// How many standard deviations the cosine lies above the mean of the shop's passages in the same language.
     pub z: f32,
     /// The cosine itself.
     pub cosine: f32,
@@ -147,7 +149,7 @@ impl KnowledgeIndex {
         let across = self.lexical.grouped_query(across);
         let words_across = self.lexical.scores(&across);
         let wanted = kinds::wanted(&lookup.text);
-        let (mean, deviation) = self.spread(&vector);
+        let spread = self.spread(&vector);
         let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
         for scores in [&words, &words_across] {
             let mut by_words: Vec<(u32, f32)> = scores.iter().map(|(id, score)| (*id, *score)).collect();
@@ -163,6 +165,7 @@ impl KnowledgeIndex {
                 let bm25 = words.get(&id).copied().unwrap_or(0.0);
                 let cross_language = passage.chunk.language != question.language;
                 let query = if cross_language { &across } else { &query };
+                let (mean, deviation) = spread.get(&passage.chunk.language).copied().unwrap_or((cosine, 1.0));
                 let first_cell = passage.chunk.cells.first().map(|(_, value)| value.as_str());
                 let features = Features {
                     z: (cosine - mean) / deviation,
@@ -180,16 +183,23 @@ impl KnowledgeIndex {
         Ok(found)
     }
 
-    /// Mean and standard deviation of the question's similarity to this shop's passages.
-    fn spread(&self, vector: &[f32]) -> (f32, f32) {
+    /// Mean and standard deviation of the question's similarity to this shop's passages, for each language: questions
+    /// are nearer to all passages of their own language, whatever these say.
+    fn spread(&self, vector: &[f32]) -> HashMap<Language, (f32, f32)> {
         let step = self.passages.len().div_ceil(SPREAD_SAMPLE).max(1);
-        let sample: Vec<f32> =
-            self.passages.iter().step_by(step).map(|passage| dot(vector, &passage.embedding)).collect();
-        let count = sample.len().max(1) as f32;
-        let mean = sample.iter().sum::<f32>() / count;
-        let variance = sample.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
-        (mean, variance.sqrt().max(0.005))
+        let mut samples: HashMap<Language, Vec<f32>> = HashMap::new();
+        for passage in self.passages.iter().step_by(step) {
+            samples.entry(passage.chunk.language).or_default().push(dot(vector, &passage.embedding));
+        }
+        samples.into_iter().map(|(language, sample)| (language, mean_and_deviation(&sample))).collect()
     }
+}
+
+fn mean_and_deviation(sample: &[f32]) -> (f32, f32) {
+    let count = sample.len().max(1) as f32;
+    let mean = sample.iter().sum::<f32>() / count;
+    let variance = sample.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
+    (mean, variance.sqrt().max(DEVIATION_MIN))
 }
 
 /// A follow-up stands mostly for itself and a little for the question before it.
@@ -203,7 +213,7 @@ fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
 }
 
 /// Log odds for the words that match across languages; chosen by hand.
-const ACROSS: f32 = 2.5;
+const ACROSS: f32 = 2.0;
 /// Log odds for having the kind of answer that is wanted, and for lacking it; chosen by hand.
 const KIND_FITS: f32 = 0.3;
 const KIND_MISSING: f32 = -1.2;
@@ -218,8 +228,12 @@ const IN_RANGE: f32 = 2.5;
 /// with its answer taken away, as one that the documents do not answer.
 fn calibrate(candidates: &mut [Found]) {
     let ahead = |at: usize, value: fn(&Features) -> f32, all: &[Found]| {
-        let others = all.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, found)| value(&found.features));
-        value(&all[at].features) - others.fold(0.0, f32::max)
+        let cross_language = all[at].features.cross_language;
+        let others = all.iter().enumerate().filter(|(other, found)| {
+            // Words match differently across languages, so a passage competes in words with those of its own language.
+            *other != at && (cross_language || !found.features.cross_language)
+        });
+        value(&all[at].features) - others.map(|(_, found)| value(&found.features)).fold(0.0, f32::max)
     };
     let scores: Vec<f32> = (0..candidates.len())
         .map(|at| {
