@@ -105,7 +105,7 @@ impl Recommender {
         if let Some(answer) = self.compatibility(question, &all) {
             return Some(answer);
         }
-        if question.says(super::search::FITS) || question.says(FITTING) || question.says(super::search::SIMILAR) {
+        if question.says(super::search::FITS) || question.says(super::search::SIMILAR) {
             return None;
         }
         let targets = self.targets(question, &named);
@@ -496,7 +496,13 @@ fn ranked(items: &[&Item], values: &[(f64, String)], name: &str, low: bool, lang
         })
         .collect();
     let others = list(language, &others);
-    let word = if low { pick(language, "lower", "更低") } else { pick(language, "higher", "更高") };
+    let graded = matches!(name, "price" | "weight" | "power" | "speed" | "brightness" | "rating");
+    let word = match (low, graded) {
+        (true, true) => pick(language, "lower", if name == "price" { "更低" } else { "更小" }),
+        (false, true) => pick(language, "higher", if name == "price" { "更高" } else { "更大" }),
+        (true, false) => pick(language, "smaller", "更小"),
+        (false, false) => pick(language, "larger", "更大"),
+    };
     let best = title(best);
     let plural = label.ends_with('s') && name != "price";
     if language == Language::En && plural {

@@ -207,9 +207,11 @@ impl Catalogue {
     /// The categories that the tokens name: those whose head is said, the ones with most further words said first.
     /// Returned with the positions of the tokens that named them.
     pub fn categories_named(&self, said: &[Token]) -> (Vec<&Category>, Vec<usize>) {
+        let exact: Vec<bool> =
+            said.iter().map(|token| self.categories.iter().any(|category| names_head(token, category, true))).collect();
         let mut named: Vec<(usize, &Category, Vec<usize>)> = vec![];
         for category in &self.categories {
-            let heads: Vec<usize> = (0..said.len()).filter(|&at| names_head(&said[at], category)).collect();
+            let heads: Vec<usize> = (0..said.len()).filter(|&at| names_head(&said[at], category, exact[at])).collect();
             if heads.is_empty() {
                 continue;
             }
@@ -250,7 +252,9 @@ pub fn fits(accessory: &Product, sku: &str) -> bool {
     accessory.compatible_with.iter().any(|fitting| fitting.trim().eq_ignore_ascii_case(sku))
 }
 
-fn names_head(token: &Token, category: &Category) -> bool {
+/// `exact`: only the category itself or a narrower one ("perfume" does not mean all of "Beauty" where a category
+/// "Perfumes" is there).
+fn names_head(token: &Token, category: &Category, exact: bool) -> bool {
     if token.term.is_empty() {
         return false;
     }
@@ -259,7 +263,8 @@ fn names_head(token: &Token, category: &Category) -> bool {
     }
     category.heads.iter().any(|head| {
         *head == token.term
-            || token.kind == Kind::Thing && (LEXICON.is_a(head, &token.term) || LEXICON.is_a(&token.term, head))
+            || token.kind == Kind::Thing
+                && (LEXICON.is_a(head, &token.term) || !exact && LEXICON.is_a(&token.term, head))
     })
 }
 

@@ -83,7 +83,7 @@ impl Names {
                     if free(&span, &found)
                         && let Some(products) = self.titled(window, exact)
                     {
-                        found.push(self.mention(products, span, catalogue));
+                        found.push(self.mention(products, text, span, catalogue));
                     }
                 }
             }
@@ -95,7 +95,7 @@ impl Names {
                 if free(&span, &found)
                     && let Some(products) = self.started(text, &words, start, length)
                 {
-                    found.push(self.mention(&products, span, catalogue));
+                    found.push(self.mention(&products, text, span, catalogue));
                 }
             }
         }
@@ -103,12 +103,15 @@ impl Names {
         found
     }
 
-    fn mention(&self, products: &[usize], span: Range<usize>, catalogue: &Catalogue) -> Mention {
+    fn mention(&self, products: &[usize], text: &str, span: Range<usize>, catalogue: &Catalogue) -> Mention {
+        let everyday = tokens(&text[span.clone()])
+            .iter()
+            .all(|token| token.kind != Kind::Unknown || token.term.parse::<f64>().is_ok());
         let mut products = products.to_vec();
         // What others fit is meant rather than what fits it; then the shorter title.
         products
             .sort_by_key(|&at| (!catalogue.items[at].product.compatible_with.is_empty(), self.titles[at].len(), at));
-        let generic = products.iter().all(|&at| self.generic[at]);
+        let generic = products.iter().all(|&at| self.generic[at]) || everyday;
         Mention { skus: products.iter().map(|&at| catalogue.items[at].product.sku.clone()).collect(), span, generic }
     }
 

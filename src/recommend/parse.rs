@@ -23,6 +23,10 @@ pub struct Parsed {
     pub service: bool,
     /// A name that something shall fit and that the catalogue does not know.
     pub unknown_target: Option<String>,
+    /// Words that neither the lexicon nor the catalogue has.
+    pub unknown: usize,
+    /// The shopper speaks of a product of their own ("my phone has not arrived").
+    pub own: bool,
     /// A kind of product was said that the owner of "my ..." may have ("a case for my phone").
     pub own_category: Vec<String>,
 }
@@ -522,6 +526,8 @@ impl<'a> Parser<'a> {
             let supported: Vec<&Item> =
                 self.scope().into_iter().filter(|i| i.evidence(&term, self.catalogue) == Evidence::Yes).collect();
             let denied = is_denied(self.text, &self.tokens[at]);
+            let named =
+                kind == Kind::Thing || kind == Kind::Unknown && supported.iter().any(|item| item.title.contains(&term));
             let unknown_target = supported.is_empty() && kind == Kind::Unknown && self.names_a_model(at, purpose);
             if denied {
                 self.deny(term, &said);
@@ -530,10 +536,7 @@ impl<'a> Parser<'a> {
             let wish = &mut self.parsed.wish;
             if unknown_target {
                 self.parsed.unknown_target.get_or_insert(said);
-            } else if !supported.is_empty()
-                && !taste
-                && (kind == Kind::Thing && at < purpose || !wish.categories.is_empty())
-            {
+            } else if !supported.is_empty() && !taste && (named && at < purpose || !wish.categories.is_empty()) {
                 wish.constraints.push(Constraint { said, test: Test::Has(term) });
             } else if !supported.is_empty() {
                 wish.words.push(term);
@@ -558,6 +561,12 @@ impl<'a> Parser<'a> {
     }
 
     fn finish(mut self) -> Parsed {
+        let said: Vec<String> = self.parsed.wish.unchecked.clone();
+        self.parsed.unknown = (0..self.tokens.len())
+            .filter(|&at| self.tokens[at].kind == Kind::Unknown && said.contains(&self.said(at)))
+            .count();
+        self.parsed.own =
+            (0..self.tokens.len()).any(|at| self.tokens[at].kind == Kind::Thing && self.owned_by_shopper(at));
         let wish = &mut self.parsed.wish;
         wish.words.sort();
         wish.words.dedup();

@@ -258,7 +258,13 @@ impl Recommender {
         if let Some(mention) = question.mentions.first()
             && wish.is_open()
         {
+            if !wish.unchecked.is_empty() {
+                return ProductAnswer::NotAboutProducts;
+            }
             return self.about(&question, &mention.skus.clone());
+        }
+        if is_beyond_records(&question, &wish) {
+            return ProductAnswer::NotAboutProducts;
         }
         let mut follows = false;
         if let Some(previous) = request.previous {
@@ -775,6 +781,83 @@ impl Recommender {
             .filter(|item| wish.words.is_empty() || wish.words.iter().any(|word| item.mentions(word)))
             .min_by(|a, b| (a.product.price.units() - goal).abs().total_cmp(&(b.product.price.units() - goal).abs()))
     }
+}
+
+const WANTS: &[&str] = &[
+    "do you have",
+    "have you got",
+    "do you sell",
+    "do you carry",
+    "do you stock",
+    "looking for",
+    "i need",
+    "i want",
+    "i would like",
+    "i'd like",
+    "show me",
+    "recommend",
+    "suggest",
+    "can i buy",
+    "can i get",
+    "please",
+    "有没有",
+    "推荐",
+    "想买",
+    "想找",
+    "想要",
+    "卖",
+    "要一",
+    "来一",
+    "求",
+];
+const CIRCUMSTANCE: &[&str] = &[
+    "when",
+    "where",
+    "why",
+    "who",
+    "how do",
+    "how can",
+    "how long",
+    "how far",
+    "arrive",
+    "arrived",
+    "什么时候",
+    "为什么",
+    "怎么",
+    "哪里",
+    "到了吗",
+    "会到",
+    "多久",
+];
+const ASKS: &[&str] = &[
+    "what", "how", "can", "may", "could", "is", "are", "does", "do", "will", "must", "should", "吗", "能", "多少",
+    "什么", "可以", "会",
+];
+
+/// A question that merely touches a kind of product ("what is the deposit for a loan phone"): its decisive words are in
+/// no record, so the documents may know.
+fn is_beyond_records(question: &Question, wish: &Wish) -> bool {
+    if question.says(WANTS) || question.parsed.unknown_target.is_some() {
+        return false;
+    }
+    let fits = question.says(FITS);
+    let own = question.parsed.own && !fits;
+    let asks = question.says(ASKS) && question.parsed.unknown >= 1;
+    let only_words = wish.categories.is_empty() && wish.constraints.is_empty() && wish.missing.is_none();
+    let stray = only_words && !wish.words.is_empty() && !wish.unchecked.is_empty();
+    let bare_measure = only_measures(wish);
+    question.parsed.unknown >= 2
+        || asks
+        || own
+        || stray
+        || bare_measure && question.request.previous.is_none()
+        || question.says(CIRCUMSTANCE)
+}
+
+/// A number with a unit and no kind of product.
+fn only_measures(wish: &Wish) -> bool {
+    let measure = |constraint: &super::Constraint| matches!(constraint.test, Test::Measure { .. });
+    wish.categories.is_empty() && !wish.constraints.is_empty() && wish.constraints.iter().all(measure)
 }
 
 fn says_accessory(said: &str) -> bool {

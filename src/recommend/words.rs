@@ -249,15 +249,26 @@ fn push_han(found: &mut Vec<Token>, text: &str, run: Range<usize>) {
         });
         if let Some((end, name)) = hit {
             let kind = LEXICON.concept(&name).map_or(Kind::Unknown, |concept| concept.kind);
-            found.push(Token { term: name, kind, span: position..end });
+            match found.last_mut().filter(|last| is_open_run(last, position) && stands_in_names(kind, end - position)) {
+                Some(last) => {
+                    last.term.push_str(&text[position..end]);
+                    last.span.end = end;
+                }
+                None => found.push(Token { term: name, kind, span: position..end }),
+            }
             position = end;
             continue;
         }
         let end = starts.first().copied().unwrap_or(run.end);
         match found.last_mut() {
             // Characters that no word explains stand together.
-            Some(last) if last.kind == Kind::Unknown && last.span.end == position && last.term.chars().all(is_han) => {
+            Some(last) if is_open_run(last, position) => {
                 last.term.push_str(&text[position..end]);
+                last.span.end = end;
+            }
+            Some(last) if last.span.end == position && stands_in_names(last.kind, last.span.len()) => {
+                last.term = text[last.span.start..end].to_owned();
+                last.kind = Kind::Unknown;
                 last.span.end = end;
             }
             _ => {
@@ -267,6 +278,16 @@ fn push_han(found: &mut Vec<Token>, text: &str, run: Range<usize>) {
         }
         position = end;
     }
+}
+
+/// A run of unexplained Chinese that goes on at `position`.
+fn is_open_run(last: &Token, position: usize) -> bool {
+    last.kind == Kind::Unknown && last.span.end == position && last.term.chars().all(is_han)
+}
+
+/// A single character for a colour or an adjective beside unexplained ones is part of a longer word (白 in 明白).
+fn stands_in_names(kind: Kind, bytes: usize) -> bool {
+    bytes <= '白'.len_utf8() && matches!(kind, Kind::Colour | Kind::Low | Kind::High)
 }
 
 /// Latin words and numbers of a text in lower case, with their bytes.
@@ -321,6 +342,8 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a String>) -> Optio
     known
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed && candidate.len() >= 6)
         .filter(|candidate| candidate.chars().next() == word.chars().next())
+        // Another ending is another word: to charge is no charger.
+        .filter(|candidate| !candidate.starts_with(word) && !word.starts_with(candidate.as_str()))
         .map(|candidate| (edit_distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min()

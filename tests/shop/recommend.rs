@@ -317,6 +317,11 @@ fn what_no_record_states_is_left_to_the_documents() {
         "is the Pip good for swimming?",
         "Can I return the Slate 13?",
         "How do I reset the Kestrel 7?",
+        "What is the deposit for a loan phone?",
+        "Can I rent a laptop by the week?",
+        "my phone has not arrived yet",
+        "When do my headphones come?",
+        "How many minutes does the Wren need for a full charge?",
     ] {
         assert_eq!(ask(&shop).answer(text), ProductAnswer::NotAboutProducts, "{text}");
     }
