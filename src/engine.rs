@@ -244,8 +244,11 @@ impl Engine {
             scores.ranked.retain(|(other, _)| *other != intent);
             scores.ranked.insert(0, (intent, probability));
         }
-        if before.is_some() && conversation.memory.last().is_some_and(|last| last.intent == Intent::OrderStatus.as_str())
-            && conversation.memory.order.is_some() && !scores.top().0.is_smalltalk() && scores.top().0 != Intent::Human
+        if before.is_some()
+            && conversation.memory.last().is_some_and(|last| last.intent == Intent::OrderStatus.as_str())
+            && conversation.memory.order.is_some()
+            && !scores.top().0.is_smalltalk()
+            && scores.top().0 != Intent::Human
         {
             // "What did I pay for them?" after an order was told is about that order.
             scores.ranked.insert(0, (Intent::OrderStatus, SURE));

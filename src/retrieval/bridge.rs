@@ -51,10 +51,12 @@ pub fn across(text: &str, from: Language) -> Vec<Vec<String>> {
 
 fn from_chinese(text: &str) -> Vec<Vec<String>> {
     let characters: Vec<char> = text.chars().collect();
+    let mut unknown = String::new();
     let mut groups: Vec<Vec<String>> = Vec::new();
     let mut at = 0;
     while at < characters.len() {
         if !is_han(characters[at]) {
+            unknown.push(' ');
             at += 1;
             continue;
         }
@@ -66,17 +68,29 @@ fn from_chinese(text: &str) -> Vec<Vec<String>> {
         match known {
             Some((length, english)) => {
                 groups.push(english.iter().flat_map(|word| stems(word)).collect());
+                unknown.push(' ');
                 at += length;
             }
-            None => at += 1,
+            None => {
+                unknown.push(characters[at]);
+                at += 1;
+            }
         }
     }
+    // What the bridge does not know still counts as said, so that one known word does not cover a whole question.
+    groups.extend(
+        terms(&unknown)
+            .into_iter()
+            .filter(|term| !term.stop && !term.text.starts_with('·'))
+            .map(|term| vec![term.text]),
+    );
     groups.extend(kept(text));
     groups
 }
 
 fn from_english(text: &str) -> Vec<Vec<String>> {
-    let words = stems(text);
+    let said = terms(text);
+    let words: Vec<String> = said.iter().map(|term| term.text.clone()).collect();
     let mut groups: Vec<Vec<String>> = Vec::new();
     let mut at = 0;
     while at < words.len() {
@@ -89,10 +103,14 @@ fn from_english(text: &str) -> Vec<Vec<String>> {
                 groups.push(chinese.iter().flat_map(|word| stems(word)).collect());
                 at += length;
             }
-            None => at += 1,
+            None => {
+                if !said[at].stop {
+                    groups.push(vec![words[at].clone()]);
+                }
+                at += 1;
+            }
         }
     }
-    groups.extend(kept(text));
     groups
 }
 

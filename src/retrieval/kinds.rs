@@ -34,12 +34,14 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let build = |text: &str| Regex::new(&format!("(?i){text}")).expect("a literal pattern");
     Patterns {
         asks_money: build(
-            r"how much (?:is|are|does|do|for|would|will)|what (?:does|do|would|is) .{0,60}\bcosts?\b|\bprice|\bfee\b|\bcharge for|(?:do|would|will) you charge|how expensive|多少钱|运费|费用|价格|邮费|手续费",
+            r"how much (?:is|are|does|do|for|would|will)|what .{0,60}\bcosts?\b|\bprice|\bfee\b|\bcharge for|(?:do|would|will) you charge|how expensive|多少钱|运费|费用|价格|邮费|手续费",
         ),
         asks_duration: build(
             r"how (?:long|many (?:days|weeks|months|years|hours|minutes))|how soon|多久|几天|多少天|多长时间|几个月|多少个月|几年|几个小时",
         ),
-        has_money: build(r"[€$£¥₹]\s*\d|\d\s*(?:€|euros?|eur|usd|gbp|dollars?|pounds?|yuan|欧元|英镑|美元|元|块|%)|free|免费|no charge|不收费"),
+        has_money: build(
+            r"[€$£¥₹]\s*\d|\d\s*(?:€|euros?|eur|usd|gbp|dollars?|pounds?|yuan|欧元|英镑|美元|元|块|%)|free|免费|no charge|不收费",
+        ),
         has_duration: build(
             r"(?:\d|one|two|three|four|five|six|seven|eight|nine|ten|twelve|[一二两三四五六七八九十])\s*-?\s*(?:(?:working|business|calendar|full)\s+)?(?:hours?|days?|weeks?|months?|years?|minutes?|nights?|个?小时|个?工作日|天|日|周|个?星期|个?月|年|分钟)|same (?:day|evening)|overnight|lifetime|no warranty|not returnable|不能退",
         ),

@@ -115,6 +115,8 @@ pub struct LexicalIndex {
 const K1: f32 = 1.2;
 /// How much a long passage is held back.
 const B: f32 = 0.6;
+/// Weight of numbers: what a shopper believes ("free from 40, right?") must not decide which passage is found.
+const NUMBER_WEIGHT: f32 = 0.5;
 /// Weight of function words.
 const STOP_WEIGHT: f32 = 0.1;
 
@@ -162,7 +164,17 @@ impl LexicalIndex {
 
     /// A question's terms with their weights.
     pub fn query(&self, text: &str, weight: f32) -> LexicalQuery {
-        let weigh = |term: Term| (term.text, if term.stop { weight * STOP_WEIGHT } else { weight });
+        let weigh = |term: Term| {
+            let number = term.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let share = if term.stop {
+                STOP_WEIGHT
+            } else if number {
+                NUMBER_WEIGHT
+            } else {
+                1.0
+            };
+            (term.text, weight * share)
+        };
         LexicalQuery { terms: terms(text).into_iter().map(weigh).collect() }
     }
 
@@ -171,7 +183,9 @@ impl LexicalIndex {
     pub fn grouped_query(&self, groups: Vec<Vec<String>>) -> LexicalQuery {
         let mut terms: Vec<(String, f32)> = Vec::new();
         for group in groups {
-            let known: Vec<String> = group.into_iter().filter(|term| self.knows(term)).collect();
+            let (known, unknown): (Vec<String>, Vec<String>) = group.into_iter().partition(|term| self.knows(term));
+            // A word that no passage says in any way still weighs in what a passage could cover.
+            let known = if known.is_empty() { unknown.into_iter().take(1).collect() } else { known };
             let share = 1.0 / known.len().max(1) as f32;
             for term in known {
                 if !terms.iter().any(|(other, _)| *other == term) {
