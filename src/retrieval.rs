@@ -3,7 +3,7 @@
 //! e5 similarities all lie close together, so a cosine alone says little: what counts is how far a passage stands out
 //! from all others of this shop (its z-score), how much of the question its words cover, and both together.
 
-mod bridge;
+pub mod bridge;
 mod kinds;
 pub mod lexical;
 pub mod vector;

@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::{
     language::{detect_language, is_han},
     message::Language,
+    retrieval::bridge,
 };
 
 /// Why a text was not let through.
@@ -22,6 +23,9 @@ pub enum SupportError {
     /// It is in another language than was asked for.
     #[error("not in the language that was asked for")]
     Language,
+    /// It leaves out or changes words whose translation is known.
+    #[error("says only {0} % of the known words of the source")]
+    Words(u32),
     /// It is empty or far longer than its source.
     #[error("length does not fit the source")]
     Length,
@@ -67,6 +71,9 @@ fn plain(number: &str) -> String {
     if whole.is_empty() || whole.starts_with('.') { format!("0{whole}") } else { whole.to_owned() }
 }
 
+/// Share of the known words that a translation has to say.
+const WORDS_KEPT_MIN: f32 = 0.6;
+
 const NEGATION_EN: &[&str] = &[
     "not", "no", "never", "cannot", "can't", "don't", "doesn't", "isn't", "aren't", "without", "nothing", "none",
     "only", "except", "excluded", "neither", "nor", "won't", "unable", "free", "unless",
@@ -93,16 +100,41 @@ pub fn check_translation(source: &str, translation: &str, to: Language) -> Resul
         let lower = source.to_lowercase();
         let words = translation.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 1);
         for word in words.filter(|word| word.chars().any(|c| c.is_ascii_alphabetic())) {
-            if !lower.contains(&word.to_lowercase()) {
+            // Names stay as they are; a plain word that was left in English shows that the translation failed.
+            let plain = word.len() > 2 && word.chars().all(|c| c.is_ascii_lowercase());
+            if plain || !lower.contains(&word.to_lowercase()) {
                 return Err(SupportError::Name(word.to_owned()));
             }
         }
+        if let Some(name) = names(source).find(|name| !translation.contains(name) && !bridge::names_place(name, translation)) {
+            return Err(SupportError::Name(name.to_owned()));
+        }
+    }
+    let from = match to {
+        Language::En => Language::Zh,
+        Language::Zh => Language::En,
+    };
+    let kept = bridge::kept_share(source, from, translation);
+    if kept < WORDS_KEPT_MIN {
+        return Err(SupportError::Words((kept * 100.0) as u32));
     }
     if negates(source) != negates(translation) {
         return Err(SupportError::Negation);
     }
     let (from, into) = (size(source), size(translation));
     if into * 4 < from || into > from * 4 + 12 { Err(SupportError::Length) } else { Ok(()) }
+}
+
+/// Names in an English text: words with a capital that do not begin a sentence or a cell.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let mut before = '.';
+    text.split_whitespace().filter_map(move |word| {
+        let begins = matches!(before, '.' | '!' | '?' | ':' | ';' | '–' | '|' | '\n');
+        before = word.chars().next_back().unwrap_or('.');
+        let name = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let capital = name.chars().next().is_some_and(|c| c.is_ascii_uppercase());
+        (!begins && capital && name.len() > 1 && name.chars().any(|c| c.is_ascii_lowercase())).then_some(name)
+    })
 }
 
 /// Rough number of words: a Chinese character carries about half an English word.
@@ -131,6 +163,8 @@ mod tests {
         assert_eq!(check("送货到法国的费用为8.20欧元，需要3个工作日。"), Err(SupportError::Number("6".into())));
         assert_eq!(check("Home delivery costs 8.20, 3-6 days."), Err(SupportError::Language));
         assert_eq!(check("由DHL送货到法国，8.20欧元，3-6个工作日。"), Err(SupportError::Name("DHL".into())));
+        assert_eq!(check("上门送货到 france，8.20欧元，3-6个工作日。"), Err(SupportError::Name("france".into())));
+        assert_eq!(check("送到英国的费用是8.20欧元，3-6个工作日。"), Err(SupportError::Name("France".into())));
         assert_eq!(check("不能送到法国，费用8.20欧元，3-6个工作日。"), Err(SupportError::Negation));
     }
 

@@ -49,6 +49,28 @@ pub fn across(text: &str, from: Language) -> Vec<Vec<String>> {
     }
 }
 
+/// Share of the words of `source` known to the bridge that `translation` says in one of their ways, 0 to 1; 1 when the
+/// bridge knows none of them.
+pub fn kept_share(source: &str, from: Language, translation: &str) -> f32 {
+    let said: Vec<String> = stems(translation);
+    let has = |word: &String| said.contains(word) || (from == Language::En && translation.contains(word.as_str()));
+    let own: Vec<String> = stems(source);
+    let known: Vec<Vec<String>> = across(source, from)
+        .into_iter()
+        .filter(|group| !group.is_empty() && !group.iter().all(|word| own.contains(word)))
+        .collect();
+    if known.is_empty() {
+        return 1.0;
+    }
+    known.iter().filter(|group| group.iter().any(has)).count() as f32 / known.len() as f32
+}
+
+/// Whether a Chinese text says an English name in a way that the bridge knows.
+pub fn names_place(name: &str, chinese: &str) -> bool {
+    let known = BRIDGE.to_chinese.get(&stems(name).join(" "));
+    known.is_some_and(|ways| ways.iter().any(|way| chinese.contains(way.as_str())))
+}
+
 fn from_chinese(text: &str) -> Vec<Vec<String>> {
     let characters: Vec<char> = text.chars().collect();
     let mut unknown = String::new();
