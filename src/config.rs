@@ -36,7 +36,7 @@ impl fmt::Debug for Secret {
 pub struct Config {
     /// Everything one shop owns lives here.
     pub data_dir: PathBuf,
-    /// `postgres://...`; without it, SQLite in `data_dir`.
+    /// `postgres://...`; without it, `SQLite` in `data_dir`.
     pub database_url: Option<Secret>,
     /// The web server.
     pub server: ServerConfig,

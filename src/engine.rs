@@ -219,7 +219,7 @@ impl Engine {
         }
         progress(Progress::Words { text: said.text.clone() });
         let total = started.elapsed().as_millis() as u64;
-        let reply = self.finish(conversation, asked, said, LatencyMs { first: total, total });
+        let reply = self.finish(conversation, &asked, said, LatencyMs { first: total, total });
         Ok(Turn { shopper_text, reply: Some(reply) })
     }
 
@@ -440,7 +440,7 @@ impl Engine {
     }
 
     /// Makes the reply and remembers the exchange.
-    fn finish(&self, conversation: &mut Conversation, asked: Asked<'_>, said: Said, latency_ms: LatencyMs) -> Reply {
+    fn finish(&self, conversation: &mut Conversation, asked: &Asked<'_>, said: Said, latency_ms: LatencyMs) -> Reply {
         let route = said.route.unwrap_or(Route::Decline);
         let question = match &asked.context {
             Some(context) => format!("{} {}", context.text, asked.text()),

@@ -208,7 +208,9 @@ fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
     let mut vector: Vec<f32> =
         lookup.embedding.iter().zip(&context.embedding).map(|(now, before)| now + CONTEXT_WEIGHT * before).collect();
     let norm = dot(&vector, &vector).sqrt().max(f32::EPSILON);
-    vector.iter_mut().for_each(|value| *value /= norm);
+    for value in &mut vector {
+        *value /= norm;
+    }
     vector
 }
 

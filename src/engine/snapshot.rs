@@ -79,7 +79,7 @@ async fn with_encoder(mut chunks: Vec<StoredChunk>, embedder: &Embedder) -> Resu
     let texts = other.iter().map(|at| chunks[*at].chunk.search_text.clone()).collect();
     for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
         chunks[at].embedding = embedding;
-        chunks[at].encoder = embedder.name().to_owned();
+        embedder.name().clone_into(&mut chunks[at].encoder);
     }
     Ok(chunks)
 }
@@ -92,7 +92,7 @@ async fn products_with_encoder(
     let texts = other.iter().map(|at| product_text(&products[*at].product)).collect();
     for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
         products[at].embedding = embedding;
-        products[at].encoder = embedder.name().to_owned();
+        embedder.name().clone_into(&mut products[at].encoder);
     }
     Ok(products)
 }

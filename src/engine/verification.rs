@@ -26,10 +26,10 @@ impl Engine {
         let contacts = orders::contacts(asked.raw);
         let pending = conversation.memory.verification.take();
         if conversation.verified_customer().is_some() {
-            return match numbers.is_empty() {
-                true => Ok(None),
-                false => self.order_status(conversation, asked, &numbers).await.map(Some),
-            };
+            if numbers.is_empty() {
+                return Ok(None);
+            }
+            return self.order_status(conversation, asked, &numbers).await.map(Some);
         }
         let asks_order = matches!(asked.intent, Intent::OrderStatus | Intent::CancelOrder | Intent::ChangeOrder);
         if numbers.is_empty() && (contacts.is_empty() || (pending.is_none() && !asks_order)) {

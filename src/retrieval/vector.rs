@@ -92,15 +92,15 @@ impl VectorIndex {
             Self::Qdrant { client, collection } => {
                 let search = SearchPointsBuilder::new(collection, vector.to_vec(), limit as u64);
                 let result = client.search_points(search).await?.result;
-                Ok(result.into_iter().filter_map(|point| row_of(point.id?.point_id_options?)).collect())
+                Ok(result.into_iter().filter_map(|point| row_of(point.id?.point_id_options.as_ref()?)).collect())
             }
         }
     }
 }
 
-fn row_of(id: PointIdOptions) -> Option<u32> {
+fn row_of(id: &PointIdOptions) -> Option<u32> {
     match id {
-        PointIdOptions::Num(row) => u32::try_from(row).ok(),
+        PointIdOptions::Num(row) => u32::try_from(*row).ok(),
         PointIdOptions::Uuid(_) => None,
     }
 }
