@@ -2,7 +2,9 @@
 
 pub mod ask;
 pub mod chat;
+pub mod demo;
 pub mod import;
+pub mod models;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -105,9 +107,7 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     if let Some(head) = cached.and_then(|bytes| IntentClassifier::from_bytes(&bytes, &examples, embedder.name()).ok()) {
         return Ok(head);
     }
-    let bar = indicatif::ProgressBar::new(examples.len() as u64).with_style(indicatif::ProgressStyle::with_template(
-        "learning what shoppers ask (once) {wide_bar} {pos}/{len}",
-    )?);
+    let bar = progress_bar(examples.len(), "learning what shoppers ask (once)")?;
     let mut embeddings = Vec::with_capacity(examples.len());
     for step in examples.chunks(EXAMPLES_AT_ONCE) {
         embeddings.extend(embedder.embed_queries(step.iter().map(|example| example.text.clone()).collect()).await?);
@@ -211,6 +211,16 @@ impl App {
             })
         })
     }
+}
+
+/// A bar on a terminal; elsewhere one line, so that a log says what takes its time.
+pub(crate) fn progress_bar(steps: usize, what: &'static str) -> anyhow::Result<indicatif::ProgressBar> {
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}")?;
+    let bar = indicatif::ProgressBar::new(steps as u64).with_style(style).with_message(what);
+    if bar.is_hidden() {
+        eprintln!("{what} …");
+    }
+    Ok(bar)
 }
 
 /// Brings changes of documents and records into the conversations.

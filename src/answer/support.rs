@@ -106,7 +106,9 @@ pub fn check_translation(source: &str, translation: &str, to: Language) -> Resul
                 return Err(SupportError::Name(word.to_owned()));
             }
         }
-        if let Some(name) = names(source).find(|name| !translation.contains(name) && !bridge::names_place(name, translation)) {
+        if let Some(name) =
+            names(source).find(|name| !translation.contains(name) && !bridge::names_place(name, translation))
+        {
             return Err(SupportError::Name(name.to_owned()));
         }
     }

