@@ -106,8 +106,9 @@ fn say_row(question: &str, passage: &Passage) -> String {
     let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
     let overlap = |text: &str| terms(text).iter().any(|term| !term.stop && asked.contains(&term.text));
     // A value that the question names tells which row this is ("to France"), so it belongs to the subject.
-    let (named, values): (Vec<_>, Vec<_>) =
-        rest.iter().partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric));
+    let (named, values): (Vec<_>, Vec<_>) = rest
+        .iter()
+        .partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric) && !value.contains(subject));
     // A short row is said whole, since its other cells are often the condition; of a long one only what was asked.
     let wanted: Vec<_> = values.iter().copied().filter(|(header, _)| overlap(header)).collect();
     let shown = if wanted.is_empty() || values.len() <= CELLS_MAX { &values } else { &wanted };

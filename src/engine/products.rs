@@ -16,6 +16,8 @@ const CARDS: usize = 4;
 const DOCUMENTS_FIRST: f32 = 0.5;
 /// The same for a message that asks to be shown products.
 const DOCUMENTS_BEFORE_SEARCH: f32 = 0.75;
+/// The same for a message that asks what goes with a named product.
+const DOCUMENTS_ONLY_ABOVE: f32 = 0.97;
 
 impl Engine {
     /// The turn, if it is about products and the records have something to say.
@@ -99,6 +101,8 @@ fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<Produc
     let named = asked.snapshot.recommender.mentions(asked.text()).iter().any(|mention| !mention.generic);
     let limit = match wish {
         _ if continues_policy => ANSWERS,
+        // What fits a product stands in its record; a document only tells the rest.
+        ProductWish::Accessories if named => DOCUMENTS_ONLY_ABOVE,
         ProductWish::Property if named => DOCUMENTS_FIRST,
         ProductWish::Price | ProductWish::Property if !named => ANSWERS,
         ProductWish::Stock if !named => DOCUMENTS_FIRST,
