@@ -131,7 +131,7 @@ impl Recommender {
         let names = Names::build(&catalogue);
         let habits = Habits::build(events, &catalogue);
         let currency = most_common(catalogue.items.iter().map(|item| item.product.price.currency.as_str()));
-        Self { names, habits, currency, catalogue }
+        Self { catalogue, names, habits, currency }
     }
 
     /// Every product.
@@ -161,7 +161,7 @@ impl Recommender {
         if let Some(answer) = self.accessories(&question) {
             return answer;
         }
-        self.search(question)
+        self.search(&question)
     }
 
     fn read<'a>(&self, request: &'a ProductRequest<'a>) -> Question<'a> {

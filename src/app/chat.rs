@@ -15,7 +15,7 @@ use crate::{
 /// The one chat of a terminal.
 const CHAT: &str = "terminal";
 /// Longest wait for a reply before the prompt comes back.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 const BOT: Style = AnsiColor::Cyan.on_default();
 const STAFF: Style = AnsiColor::Green.on_default();

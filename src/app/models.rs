@@ -4,7 +4,7 @@ use crate::{config::Config, models::VerifyReport};
 
 /// Shows every known model.
 pub fn list(config: &Config) -> anyhow::Result<()> {
-    println!("{:26} {:8} {:>8}  {:12} {}", "NAME", "ROLE", "SIZE", "LICENCE", "HERE");
+    println!("{:26} {:8} {:>8}  {:12} HERE", "NAME", "ROLE", "SIZE", "LICENCE");
     for model in super::model_store(config)?.list() {
         println!(
             "{:26} {:8} {:>5} MB  {:12} {}",

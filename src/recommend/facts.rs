@@ -112,7 +112,7 @@ impl Recommender {
         if targets.len() >= 2 && (question.says(COMPARE) || question.request.wish == ProductWish::Compare) {
             return Some(self.compare(question, &targets));
         }
-        if targets.is_empty() || (named.is_empty() && self.asks_for_products(question)) {
+        if targets.is_empty() || (named.is_empty() && Self::asks_for_products(question)) {
             return None;
         }
         // "case for the Nova 5": the product is named, another kind is wanted.
@@ -213,20 +213,20 @@ impl Recommender {
         }
         let known = question.request.talked_about.iter().filter_map(|sku| self.item(sku));
         if question.says(OF_THEM)
-            && (question.request.wish == ProductWish::Compare || !self.asks_for_products(question))
+            && (question.request.wish == ProductWish::Compare || !Self::asks_for_products(question))
         {
             return known.take(3).collect();
         }
         let hint = matches!(question.request.wish, ProductWish::Stock | ProductWish::Price | ProductWish::Property);
         let asks = question.says(&["how", "what", "is", "does", "has", "多", "吗", "什么", "几"]);
-        if question.says(PRONOUNS) && asks || hint && asks && !self.asks_for_products(question) {
+        if question.says(PRONOUNS) && asks || hint && asks && !Self::asks_for_products(question) {
             return known.take(1).collect();
         }
         vec![]
     }
 
     /// A category, limit or missing thing was said: a wish for products rather than a question about one.
-    fn asks_for_products(&self, question: &Question) -> bool {
+    fn asks_for_products(question: &Question) -> bool {
         let wish = &question.parsed.wish;
         let generic_fact = !question.mentions.is_empty();
         !generic_fact
@@ -335,6 +335,7 @@ impl Recommender {
 
     /// Statements on every property that was asked for. A word that no record explains makes it a question for the
     /// documents: half an answer would pass for a whole one.
+    #[expect(clippy::unnecessary_wraps, reason = "a step of a chain whose other steps may have no answer")]
     fn properties(&self, question: &Question, targets: &[&Item], asked: &[&Token]) -> Option<ProductAnswer> {
         let mut lines = vec![];
         for item in targets {
@@ -356,7 +357,7 @@ impl Recommender {
     fn property(&self, question: &Question, item: &Item, token: &Token) -> Option<String> {
         let language = question.language();
         let title = &item.product.title;
-        let term = self.measure_meant(question, item, token);
+        let term = Self::measure_meant(question, item, token);
         if term == "price" {
             return Some(price(item, language));
         }
@@ -403,7 +404,7 @@ impl Recommender {
     }
 
     /// The attribute that a word asks for: "how heavy" asks for the weight, "how big" for whichever size is recorded.
-    fn measure_meant(&self, question: &Question, item: &Item, token: &Token) -> String {
+    fn measure_meant(question: &Question, item: &Item, token: &Token) -> String {
         let parent = match token.kind {
             Kind::Low | Kind::High => LEXICON.concept(&token.term).and_then(|concept| concept.parent.clone()),
             _ => None,
@@ -436,7 +437,7 @@ impl Recommender {
             })
             .collect();
         for token in &asked {
-            let meant = self.measure_meant(question, items[0], token);
+            let meant = Self::measure_meant(question, items[0], token);
             let fewer = question.says(&["less", "fewer", "least", "更少", "最少"]);
             let low = token.kind == Kind::Low || fewer && token.kind != Kind::High;
             let values: Vec<(f64, String)> =

@@ -151,7 +151,7 @@ impl<'a> Parser<'a> {
         // "camera accessories" is one category: its own words do not modify each other.
         let whole =
             |category: &&Category| modifying.iter().any(|&at| category.modifiers.contains(&self.tokens[at].term));
-        if modifying.is_empty() || kept.is_empty() || wanted.iter().any(|category| whole(&category)) {
+        if modifying.is_empty() || kept.is_empty() || wanted.iter().any(whole) {
             return (wanted, at);
         }
         (kept, at.into_iter().filter(|at| !modifying.contains(at)).collect())
@@ -509,11 +509,11 @@ impl<'a> Parser<'a> {
     fn read_rest(&mut self) {
         let purpose = self.purpose_start();
         let silent = self.without_tastes();
-        for at in 0..self.tokens.len() {
+        for (at, heard) in silent.iter().enumerate() {
             if !self.open(at) {
                 continue;
             }
-            let taste = silent[at].term.is_empty();
+            let taste = heard.term.is_empty();
             let Token { term, kind, span } = self.tokens[at].clone();
             let said = self.text[span].to_owned();
             if kind == Kind::Service {

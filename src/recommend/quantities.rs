@@ -129,6 +129,7 @@ impl Limits {
     }
 
     /// Both limits hold.
+    #[must_use]
     pub fn narrowed(self, other: Self) -> Self {
         let mut limits = self;
         if let Some(min) = other.min
@@ -733,7 +734,7 @@ mod tests {
         for text in ["4K video", "the M10", "一个红色的", "2nd"] {
             assert!(quantities(text, &[]).is_empty(), "{text}: {:?}", quantities(text, &[]));
         }
-        assert!(quantities("Nova 5 please", &[0..6]).is_empty());
+        assert!(quantities("Nova 5 please", std::slice::from_ref(&(0..6))).is_empty());
     }
 
     #[test]

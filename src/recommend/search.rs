@@ -92,7 +92,7 @@ impl Recommender {
             !matches!(&constraint.test, Test::Has(term) if target.mentions(term) && LEXICON.concept(term).is_some_and(|c| c.kind == Kind::Thing))
         });
         wish.unchecked.retain(|said| !target.product.title.to_lowercase().contains(&said.to_lowercase()));
-        if wish.missing.as_deref().is_some_and(|said| says_accessory(said)) {
+        if wish.missing.as_deref().is_some_and(says_accessory) {
             wish.missing = None;
         }
         let mut asked = wish.clone();
@@ -249,10 +249,10 @@ impl Recommender {
     }
 
     /// Products for the wish of a message, on its own or with what was asked before.
-    pub(super) fn search(&self, question: Question) -> ProductAnswer {
+    pub(super) fn search(&self, question: &Question) -> ProductAnswer {
         let request = question.request;
         let mut wish = question.parsed.wish.clone();
-        if let Some(answer) = self.similar(&question, &mut wish) {
+        if let Some(answer) = self.similar(question, &mut wish) {
             return answer;
         }
         if let Some(mention) = question.mentions.first()
@@ -261,9 +261,9 @@ impl Recommender {
             if !wish.unchecked.is_empty() {
                 return ProductAnswer::NotAboutProducts;
             }
-            return self.about(&question, &mention.skus.clone());
+            return self.about(question, &mention.skus.clone());
         }
-        if is_beyond_records(&question, &wish) {
+        if is_beyond_records(question, &wish) {
             return ProductAnswer::NotAboutProducts;
         }
         let mut follows = false;
@@ -277,27 +277,27 @@ impl Recommender {
                 if question.says(OTHERS) {
                     wish.hidden.extend(previous.shown.clone());
                 }
-                let adjectives = self.follow_up_sort(&question, previous);
+                let adjectives = self.follow_up_sort(question, previous);
                 wish.sort = wish.sort.or(adjectives);
                 wish = previous.narrowed(wish);
                 follows = true;
             }
         }
         if let Some(relative) = wish.sort.clone().filter(|sort| sort.relative && follows)
-            && let Some(answer) = self.relative(&question, &mut wish, &relative)
+            && let Some(answer) = self.relative(question, &mut wish, &relative)
         {
             return answer;
         }
         if let Some(name) = question.parsed.unknown_target.clone() {
-            return self.fits_unknown(&question, wish, &name);
+            return self.fits_unknown(question, wish, &name);
         }
         if wish.missing.is_none() && !question.parsed.own_category.is_empty() && request.owned.is_empty() {
-            return self.ask_which(&question, wish);
+            return self.ask_which(question, wish);
         }
         if wish.is_open() {
-            return self.open_wish(&question, wish);
+            return self.open_wish(question, wish);
         }
-        self.best(&question, wish)
+        self.best(question, wish)
     }
 
     fn follow_up_sort(&self, question: &Question, previous: &Wish) -> Option<Sort> {
