@@ -2,8 +2,12 @@
 //! product. A `Recommender` is an immutable snapshot; everything is computed from records and nothing is invented:
 //! a card meets every constraint that was stated and is in stock, and a fact stands in a record.
 
+mod accessories;
 mod attributes;
+mod compare;
+mod comparisons;
 pub mod counts;
+mod explain;
 mod facts;
 mod index;
 mod mentions;
@@ -11,6 +15,7 @@ mod parse;
 mod quantities;
 mod rank;
 mod search;
+mod units;
 mod wish;
 mod words;
 
@@ -131,7 +136,7 @@ impl Recommender {
         let names = Names::build(&catalogue);
         let habits = Habits::build(events, &catalogue);
         let currency = most_common(catalogue.items.iter().map(|item| item.product.price.currency.as_str()));
-        Self { names, habits, currency, catalogue }
+        Self { catalogue, names, habits, currency }
     }
 
     /// Every product.
@@ -161,7 +166,7 @@ impl Recommender {
         if let Some(answer) = self.accessories(&question) {
             return answer;
         }
-        self.search(question)
+        self.search(&question)
     }
 
     fn read<'a>(&self, request: &'a ProductRequest<'a>) -> Question<'a> {

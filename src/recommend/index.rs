@@ -84,12 +84,11 @@ impl Item {
 
     /// What the record says about `term`: attributes first, the words of the description where they are silent.
     pub fn evidence(&self, term: &str, catalogue: &Catalogue) -> Evidence {
-        for attribute in self.attributes.iter().filter(|attribute| attribute.is_called(term)) {
-            match attribute.value {
-                Value::Flag(flag) => return if flag { Evidence::Yes } else { Evidence::No },
-                Value::Number(0.0, _) => return Evidence::No,
-                _ => return Evidence::Yes,
-            }
+        if let Some(attribute) = self.attributes.iter().find(|attribute| attribute.is_called(term)) {
+            return match attribute.value {
+                Value::Flag(false) | Value::Number(0.0, _) => Evidence::No,
+                _ => Evidence::Yes,
+            };
         }
         if self.attributes.iter().any(|attribute| attribute.says(term)) {
             return Evidence::Yes;
@@ -287,6 +286,10 @@ pub fn content(said: &[Token]) -> impl Iterator<Item = &Token> {
     said.iter().filter(|token| token.kind != Kind::Filler)
 }
 
+const DENIES_ZH: [&str; 15] =
+    ["不要", "不是", "不带", "没有", "不含", "不想要", "无", "非", "别要", "不用", "除了", "除", "不能", "不", "没"];
+const BETWEEN_ZH: [char; 5] = ['有', '要', '用', '的', ' '];
+
 /// Whether the words before (or right after) a token deny it: "without sugar", "not leather", "sugar-free", "不带线".
 pub fn is_denied(text: &str, token: &Token) -> bool {
     let before = text[..token.span.start].to_lowercase();
@@ -294,24 +297,6 @@ pub fn is_denied(text: &str, token: &Token) -> bool {
     if after.starts_with("-free") || after.starts_with(" free ") || after.trim() == "free" {
         return true;
     }
-    const DENIES_ZH: [&str; 15] = [
-        "不要",
-        "不是",
-        "不带",
-        "没有",
-        "不含",
-        "不想要",
-        "无",
-        "非",
-        "别要",
-        "不用",
-        "除了",
-        "除",
-        "不能",
-        "不",
-        "没",
-    ];
-    const BETWEEN_ZH: [char; 5] = ['有', '要', '用', '的', ' '];
     let han = before.trim_end_matches(BETWEEN_ZH);
     let question = ["有没有", "是不是", "能不能", "要不要", "会不会", "有没", "是不", "能不"];
     let asks = question.iter().any(|asks| before.ends_with(asks) || han.ends_with(asks));

@@ -4,105 +4,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{Kind, tokens};
+use super::{
+    comparisons::{Comparison, comparison_after, comparison_before},
+    units::{CURRENCIES, Unit, unit},
+};
 use crate::language::is_han;
-
-/// A unit of measure: values times `factor` are in the dimension's base unit (g, ml, mm, minutes, GB, ...).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Unit {
-    /// What is measured; a unit without relatives is its own dimension.
-    pub dimension: &'static str,
-    /// Base units in one of this unit.
-    pub factor: f64,
-    /// How the unit is written.
-    pub symbol: &'static str,
-}
-
-const UNITS: &[(&str, &str, f64, &str)] = &[
-    ("g gram grams gramme grammes gr 克", "mass", 1.0, "g"),
-    ("kg kilo kilos kilogram kilograms 公斤 千克", "mass", 1000.0, "kg"),
-    ("mg 毫克", "mass", 0.001, "mg"),
-    ("斤", "mass", 500.0, "斤"),
-    ("oz ounce ounces 盎司", "mass", 28.3495, "oz"),
-    ("lb lbs", "mass", 453.592, "lb"),
-    ("ml millilitre millilitres milliliter milliliters 毫升", "volume", 1.0, "ml"),
-    ("cl centilitre centilitres", "volume", 10.0, "cl"),
-    ("l litre litres liter liters 升", "volume", 1000.0, "l"),
-    ("mm millimetre millimetres millimeter millimeters 毫米", "length", 1.0, "mm"),
-    ("cm centimetre centimetres centimeter centimeters 厘米 公分", "length", 10.0, "cm"),
-    ("m metre metres meter meters 米", "length", 1000.0, "m"),
-    ("in inch inches \" ″ 寸 英寸 吋", "length", 25.4, "inch"),
-    ("ft foot feet 英尺", "length", 304.8, "ft"),
-    ("km kilometre kilometres kilometer kilometers 公里", "distance", 1.0, "km"),
-    ("min mins minute minutes 分钟", "time", 1.0, "min"),
-    ("h hr hrs hour hours 小时 个小时 钟头 个钟头", "time", 60.0, "h"),
-    ("gb gigabyte gigabytes gig", "data", 1.0, "GB"),
-    ("tb terabyte terabytes", "data", 1000.0, "TB"),
-    ("mb megabyte megabytes", "data", 0.001, "MB"),
-    ("mah 毫安 毫安时", "charge", 1.0, "mAh"),
-    ("wh", "energy", 1.0, "Wh"),
-    ("w watt watts 瓦", "power", 1.0, "W"),
-    ("kw", "power", 1000.0, "kW"),
-    ("v volt volts 伏", "voltage", 1.0, "V"),
-    ("mp megapixel megapixels", "pixels", 1.0, "megapixels"),
-    ("hz hertz 赫兹", "frequency", 1.0, "Hz"),
-    ("lm lumen lumens 流明", "light", 1.0, "lm"),
-    ("kmh kph", "speed", 1.0, "km/h"),
-    ("pcs", "count", 1.0, "pieces"),
-    ("c °c celsius 度", "temperature", 1.0, "°C"),
-];
-
-const CURRENCIES: &[(&str, &str)] = &[
-    ("€", "EUR"),
-    ("euros", "EUR"),
-    ("euro", "EUR"),
-    ("eur", "EUR"),
-    ("欧元", "EUR"),
-    ("欧", "EUR"),
-    ("$", "USD"),
-    ("dollars", "USD"),
-    ("dollar", "USD"),
-    ("usd", "USD"),
-    ("bucks", "USD"),
-    ("美元", "USD"),
-    ("美金", "USD"),
-    ("刀", "USD"),
-    ("£", "GBP"),
-    ("pounds", "GBP"),
-    ("pound", "GBP"),
-    ("gbp", "GBP"),
-    ("quid", "GBP"),
-    ("英镑", "GBP"),
-    ("镑", "GBP"),
-    ("rmb", "CNY"),
-    ("cny", "CNY"),
-    ("yuan", "CNY"),
-    ("人民币", "CNY"),
-    ("日元", "JPY"),
-    ("yen", "JPY"),
-    ("jpy", "JPY"),
-    ("₹", "INR"),
-    ("inr", "INR"),
-    ("rupees", "INR"),
-    ("chf", "CHF"),
-    ("francs", "CHF"),
-    ("sek", "SEK"),
-    // The sign of yen and yuan, and the everyday word for money of any kind.
-    ("¥", ""),
-    ("￥", ""),
-    ("元", ""),
-    ("块钱", ""),
-    ("块", ""),
-];
-
-/// The unit that a word names.
-pub fn unit(word: &str) -> Option<Unit> {
-    let word = word.to_lowercase();
-    UNITS
-        .iter()
-        .find(|(names, ..)| names.split(' ').any(|name| name == word))
-        .map(|&(_, dimension, factor, symbol)| Unit { dimension, factor, symbol })
-}
 
 /// A range of numbers, each end open or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -129,6 +35,7 @@ impl Limits {
     }
 
     /// Both limits hold.
+    #[must_use]
     pub fn narrowed(self, other: Self) -> Self {
         let mut limits = self;
         if let Some(min) = other.min
@@ -222,150 +129,6 @@ pub fn quantities(text: &str, ignored: &[Range<usize>]) -> Vec<Quantity> {
     found
 }
 
-/// Words before a number, with what they make of it.
-const BEFORE: &[(&str, Comparison)] = &[
-    ("no more than", Comparison::AtMost),
-    ("not more than", Comparison::AtMost),
-    ("no less than", Comparison::AtLeast),
-    ("not less than", Comparison::AtLeast),
-    ("no higher than", Comparison::AtMost),
-    ("not over", Comparison::AtMost),
-    ("not above", Comparison::AtMost),
-    ("not exceeding", Comparison::AtMost),
-    ("does not exceed", Comparison::AtMost),
-    ("less than", Comparison::Below),
-    ("lower than", Comparison::Below),
-    ("cheaper than", Comparison::Below),
-    ("lighter than", Comparison::Below),
-    ("smaller than", Comparison::Below),
-    ("shorter than", Comparison::Below),
-    ("thinner than", Comparison::Below),
-    ("narrower than", Comparison::Below),
-    ("more than", Comparison::Above),
-    ("higher than", Comparison::Above),
-    ("bigger than", Comparison::Above),
-    ("larger than", Comparison::Above),
-    ("greater than", Comparison::Above),
-    ("longer than", Comparison::Above),
-    ("heavier than", Comparison::Above),
-    ("at most", Comparison::AtMost),
-    ("at least", Comparison::AtLeast),
-    ("minimum", Comparison::AtLeast),
-    ("maximum", Comparison::AtMost),
-    ("up to", Comparison::AtMost),
-    ("under", Comparison::Below),
-    ("below", Comparison::Below),
-    ("beneath", Comparison::Below),
-    ("within", Comparison::AtMost),
-    ("max", Comparison::AtMost),
-    ("max.", Comparison::AtMost),
-    ("min", Comparison::AtLeast),
-    ("budget", Comparison::AtMost),
-    ("spend", Comparison::AtMost),
-    ("limit", Comparison::AtMost),
-    ("over", Comparison::Above),
-    ("above", Comparison::Above),
-    ("exceeding", Comparison::Above),
-    ("starting at", Comparison::AtLeast),
-    ("from", Comparison::AtLeast),
-    ("around", Comparison::Around),
-    ("about", Comparison::Around),
-    ("roughly", Comparison::Around),
-    ("approximately", Comparison::Around),
-    ("circa", Comparison::Around),
-    ("<=", Comparison::AtMost),
-    (">=", Comparison::AtLeast),
-    ("<", Comparison::Below),
-    (">", Comparison::Above),
-    ("~", Comparison::Around),
-    ("不超过", Comparison::AtMost),
-    ("不高于", Comparison::AtMost),
-    ("不大于", Comparison::AtMost),
-    ("不要超过", Comparison::AtMost),
-    ("别超过", Comparison::AtMost),
-    ("最多", Comparison::AtMost),
-    ("至多", Comparison::AtMost),
-    ("最高", Comparison::AtMost),
-    ("预算", Comparison::AtMost),
-    ("低于", Comparison::Below),
-    ("少于", Comparison::Below),
-    ("小于", Comparison::Below),
-    ("轻于", Comparison::Below),
-    ("不到", Comparison::Below),
-    ("不足", Comparison::Below),
-    ("至少", Comparison::AtLeast),
-    ("最少", Comparison::AtLeast),
-    ("起码", Comparison::AtLeast),
-    ("不低于", Comparison::AtLeast),
-    ("不少于", Comparison::AtLeast),
-    ("不小于", Comparison::AtLeast),
-    ("超过", Comparison::Above),
-    ("高于", Comparison::Above),
-    ("大于", Comparison::Above),
-    ("多于", Comparison::Above),
-    ("大约", Comparison::Around),
-    ("大概", Comparison::Around),
-    ("差不多", Comparison::Around),
-];
-
-/// Words after a number.
-const AFTER: &[(&str, Comparison)] = &[
-    ("or less", Comparison::AtMost),
-    ("or fewer", Comparison::AtMost),
-    ("or under", Comparison::AtMost),
-    ("or below", Comparison::AtMost),
-    ("or cheaper", Comparison::AtMost),
-    ("or lighter", Comparison::AtMost),
-    ("or smaller", Comparison::AtMost),
-    ("or shorter", Comparison::AtMost),
-    ("and below", Comparison::AtMost),
-    ("and under", Comparison::AtMost),
-    ("at most", Comparison::AtMost),
-    ("maximum", Comparison::AtMost),
-    ("max", Comparison::AtMost),
-    ("tops", Comparison::AtMost),
-    ("or more", Comparison::AtLeast),
-    ("or bigger", Comparison::AtLeast),
-    ("or larger", Comparison::AtLeast),
-    ("or above", Comparison::AtLeast),
-    ("or over", Comparison::AtLeast),
-    ("or higher", Comparison::AtLeast),
-    ("or longer", Comparison::AtLeast),
-    ("or better", Comparison::AtLeast),
-    ("or heavier", Comparison::AtLeast),
-    ("and up", Comparison::AtLeast),
-    ("and more", Comparison::AtLeast),
-    ("and above", Comparison::AtLeast),
-    ("upwards", Comparison::AtLeast),
-    ("up", Comparison::AtLeast),
-    ("at least", Comparison::AtLeast),
-    ("minimum", Comparison::AtLeast),
-    ("plus", Comparison::AtLeast),
-    ("+", Comparison::AtLeast),
-    ("以下", Comparison::AtMost),
-    ("以内", Comparison::AtMost),
-    ("之内", Comparison::AtMost),
-    ("之下", Comparison::AtMost),
-    ("封顶", Comparison::AtMost),
-    ("内", Comparison::AtMost),
-    ("以上", Comparison::AtLeast),
-    ("之上", Comparison::AtLeast),
-    ("往上", Comparison::AtLeast),
-    ("或更", Comparison::AtLeast),
-    ("起", Comparison::AtLeast),
-    ("左右", Comparison::Around),
-    ("上下", Comparison::Around),
-];
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Comparison {
-    Below,
-    AtMost,
-    AtLeast,
-    Above,
-    Around,
-}
-
 fn compared(text: &str, from: usize, number: &Number, next: Option<usize>) -> Quantity {
     let after_text = &text[number.span.end..next.unwrap_or(text.len())];
     let after = comparison_after(after_text).map(|(comparison, length)| (comparison, number.span.end + length));
@@ -386,69 +149,6 @@ fn compared(text: &str, from: usize, number: &Number, next: Option<usize>) -> Qu
     };
     let limits = if let Counts::Measure(unit) = number.counts { limits.scaled(unit.factor) } else { limits };
     Quantity { limits, compared: comparison.is_some(), counts: number.counts.clone(), span }
-}
-
-/// The comparison said last in `before`, at most four words away; with its start.
-fn comparison_before(before: &str) -> Option<(Comparison, usize)> {
-    if let Some(found) = adjective_than(before) {
-        return Some(found);
-    }
-    BEFORE
-        .iter()
-        .filter_map(|&(phrase, comparison)| {
-            let at = before.rfind(phrase)?;
-            let end = at + phrase.len();
-            let latin = phrase.starts_with(|c: char| c.is_ascii_alphabetic());
-            let starts_word = !before[..at].ends_with(char::is_alphanumeric);
-            let ends_word = !before[end..].starts_with(char::is_alphanumeric);
-            let rest = &before[end..];
-            let near = rest.split_whitespace().count() <= 3 && rest.chars().count() <= 20;
-            let same_clause = !rest.contains([',', '，', ';', '；', '?', '？', '!']);
-            (near && same_clause && (!latin || (starts_word && ends_word))).then_some((
-                end,
-                phrase.len(),
-                comparison,
-                at,
-            ))
-        })
-        .max_by_key(|&(end, length, ..)| (end, length))
-        .map(|(.., comparison, at)| (comparison, at))
-}
-
-/// "wider than", "no heavier than": any adjective of the lexicon compares.
-fn adjective_than(before: &str) -> Option<(Comparison, usize)> {
-    let adjective = before.trim_end().strip_suffix("than")?.trim_end();
-    let start = adjective.rfind(' ').map_or(0, |at| at + 1);
-    let kind = tokens(&adjective[start..]).first()?.kind;
-    let denied = adjective[..start].trim_end();
-    let denied = denied.ends_with("no") || denied.ends_with("not") || denied.ends_with("n't");
-    let comparison = match (kind, denied) {
-        (Kind::Low, false) => Comparison::Below,
-        (Kind::Low, true) => Comparison::AtLeast,
-        (Kind::High, false) => Comparison::Above,
-        (Kind::High, true) => Comparison::AtMost,
-        _ => return None,
-    };
-    Some((comparison, start))
-}
-
-/// The comparison right after a number, or after one more word ("5000 mAh battery or bigger"); with its end.
-fn comparison_after(after: &str) -> Option<(Comparison, usize)> {
-    let start = after.len() - after.trim_start().len();
-    let word = after[start..].find(' ').map(|end| start + end + 1);
-    let starts = [Some(start), word.filter(|&at| !after[start..at].starts_with(|c: char| c.is_ascii_punctuation()))];
-    starts.into_iter().flatten().find_map(|at| {
-        AFTER
-            .iter()
-            .filter(|(phrase, _)| after[at..].starts_with(phrase))
-            .filter(|(phrase, _)| {
-                let latin = phrase.ends_with(|c: char| c.is_ascii_alphabetic());
-                !latin || !after[at + phrase.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
-            })
-            // A bare "up", "+" or "起" belongs to the number only when it stands right beside it.
-            .find(|(phrase, _)| at == start || phrase.len() > 3)
-            .map(|&(phrase, comparison)| (comparison, at + phrase.len()))
-    })
 }
 
 fn numbers(text: &str, ignored: &[Range<usize>]) -> Vec<Number> {
@@ -733,7 +433,7 @@ mod tests {
         for text in ["4K video", "the M10", "一个红色的", "2nd"] {
             assert!(quantities(text, &[]).is_empty(), "{text}: {:?}", quantities(text, &[]));
         }
-        assert!(quantities("Nova 5 please", &[0..6]).is_empty());
+        assert!(quantities("Nova 5 please", std::slice::from_ref(&(0..6))).is_empty());
     }
 
     #[test]
