@@ -209,7 +209,7 @@ impl Engine {
         }
         progress(Progress::Typing);
         let text = cleaned(&inbound.text);
-        conversation.language = detect_language(&text)
+        conversation.language = detect_language(&words_only(&text))
             .or(inbound.language_hint.filter(|_| conversation.memory.exchanges.is_empty()))
             .unwrap_or(conversation.language);
         let asked = self.understand(conversation, &text).await?;
@@ -501,6 +501,16 @@ fn cleaned(text: &str) -> String {
     .to_owned()
 }
 
+/// Without e-mail addresses, numbers and order numbers: a shopper who sends only those has not changed the language.
+fn words_only(text: &str) -> String {
+    text.split_whitespace().filter(|word| !word.contains('@') && !is_code(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// An order number or the like: no Chinese, and at least one digit.
+fn is_code(word: &str) -> bool {
+    word.is_ascii() && word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 /// Emoji as their names, so that "📦?" can be looked up.
 fn with_emoji_names(text: &str) -> String {
     use unicode_segmentation::UnicodeSegmentation;
@@ -543,6 +553,12 @@ fn traced(found: &Found) -> PassageTrace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_or_a_number_alone_has_no_language() {
+        assert_eq!(detect_language(&words_only("chen.jing@example.com KC-70478")), None);
+        assert_eq!(detect_language(&words_only("订单KC-70478到哪了")), Some(Language::Zh));
+    }
 
     #[test]
     fn invisible_characters_go_and_emoji_speak() {

@@ -2,8 +2,12 @@
 //! product. A `Recommender` is an immutable snapshot; everything is computed from records and nothing is invented:
 //! a card meets every constraint that was stated and is in stock, and a fact stands in a record.
 
+mod accessories;
 mod attributes;
+mod compare;
+mod comparisons;
 pub mod counts;
+mod explain;
 mod facts;
 mod index;
 mod mentions;
@@ -11,6 +15,7 @@ mod parse;
 mod quantities;
 mod rank;
 mod search;
+mod units;
 mod wish;
 mod words;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    quantities::{Counts, Unit, quantities, unit},
+    quantities::{Counts, quantities},
+    units::{Unit, unit},
     words::{Kind, LEXICON, terms, tokens},
 };
 use crate::{catalog::Product, message::Language};
@@ -77,7 +78,7 @@ impl Attribute {
             (Value::Flag(true), Language::Zh) => "是".into(),
             (Value::Flag(false), Language::Zh) => "否".into(),
             (Value::Number(_, Some(unit)), _) if self.written.chars().all(|c| c.is_ascii_digit() || c == '.') => {
-                let named_by_key = self.names.iter().any(|name| super::quantities::unit(name) == Some(*unit));
+                let named_by_key = self.names.iter().any(|name| super::units::unit(name) == Some(*unit));
                 if named_by_key { self.written.clone() } else { format!("{} {}", self.written, unit.symbol) }
             }
             (Value::Words(alternatives), Language::Zh) => {

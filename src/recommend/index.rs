@@ -85,11 +85,10 @@ impl Item {
     /// What the record says about `term`: attributes first, the words of the description where they are silent.
     pub fn evidence(&self, term: &str, catalogue: &Catalogue) -> Evidence {
         if let Some(attribute) = self.attributes.iter().find(|attribute| attribute.is_called(term)) {
-            match attribute.value {
-                Value::Flag(flag) => return if flag { Evidence::Yes } else { Evidence::No },
-                Value::Number(0.0, _) => return Evidence::No,
-                _ => return Evidence::Yes,
-            }
+            return match attribute.value {
+                Value::Flag(false) | Value::Number(0.0, _) => Evidence::No,
+                _ => Evidence::Yes,
+            };
         }
         if self.attributes.iter().any(|attribute| attribute.says(term)) {
             return Evidence::Yes;
@@ -287,10 +286,8 @@ pub fn content(said: &[Token]) -> impl Iterator<Item = &Token> {
     said.iter().filter(|token| token.kind != Kind::Filler)
 }
 
-/// Chinese words that deny what follows.
 const DENIES_ZH: [&str; 15] =
     ["不要", "不是", "不带", "没有", "不含", "不想要", "无", "非", "别要", "不用", "除了", "除", "不能", "不", "没"];
-/// What may stand between a denial and the word it denies.
 const BETWEEN_ZH: [char; 5] = ['有', '要', '用', '的', ' '];
 
 /// Whether the words before (or right after) a token deny it: "without sugar", "not leather", "sugar-free", "不带线".

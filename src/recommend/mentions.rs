@@ -185,7 +185,7 @@ fn contains(title: &[String], window: &[Word]) -> bool {
 }
 
 /// A title's words and its shorter forms: without the brand, without the size at its end, without everyday words at the
-/// end ("RunLoop Sport headphones" -> "RunLoop Sport").
+/// end (`RunLoop Sport headphones` is also called `RunLoop Sport`).
 fn forms(words: &[String], brand: Option<&str>) -> Vec<Vec<String>> {
     let mut forms = vec![words.to_vec()];
     let brand: Vec<String> = split(brand.unwrap_or_default()).into_iter().map(|(word, _)| word).collect();
@@ -196,8 +196,8 @@ fn forms(words: &[String], brand: Option<&str>) -> Vec<Vec<String>> {
         let mut short = form;
         while short.len() > 1 {
             let last = &short[short.len() - 1];
-            let unit = super::quantities::unit(last).is_some()
-                && short[short.len() - 2].starts_with(|c: char| c.is_ascii_digit());
+            let unit =
+                super::units::unit(last).is_some() && short[short.len() - 2].starts_with(|c: char| c.is_ascii_digit());
             let kind = tokens(last).first().map_or(Kind::Unknown, |token| token.kind);
             let everyday = kind == Kind::Thing && !last.chars().all(is_han);
             let measured = last.starts_with(|c: char| c.is_ascii_digit()) && last.ends_with(char::is_alphabetic);

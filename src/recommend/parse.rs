@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
     /// "which case fits my phone" wants cases: of two kinds of which one fits the other, the one that fits.
     fn without_targets(&self, wanted: Vec<&'a Category>, at: Vec<usize>) -> (Vec<&'a Category>, Vec<usize>) {
         let lower = self.text.to_lowercase();
-        if wanted.len() < 2 || !super::search::FITS.iter().any(|phrase| super::says(&lower, phrase)) {
+        if wanted.len() < 2 || !super::accessories::FITS.iter().any(|phrase| super::says(&lower, phrase)) {
             return (wanted, at);
         }
         let fitted = |target: &&Category| {
@@ -222,13 +222,14 @@ impl<'a> Parser<'a> {
     }
 
     /// "laptop charger", "case for a phone": products of the category that fit something of the other category.
-    fn fitting_categories(&mut self, taken: &[usize]) {
-        let others: Vec<usize> =
-            (0..self.tokens.len()).filter(|at| !taken.contains(at) && self.tokens[*at].kind == Kind::Thing).collect();
-        for at in others {
-            let token = self.tokens[at].clone();
+    fn fitting_categories(&mut self, understood: &[usize]) {
+        let things: Vec<usize> = (0..self.tokens.len())
+            .filter(|at| !understood.contains(at) && self.tokens[*at].kind == Kind::Thing)
+            .collect();
+        for at in things {
+            let thing = self.tokens[at].clone();
             let own = self.owned_by_shopper(at);
-            if self.fit_categories(std::slice::from_ref(&token)) {
+            if self.fit_categories(std::slice::from_ref(&thing)) {
                 self.used.insert(at);
                 if own {
                     self.parsed.own_category.clone_from(&self.parsed.wish.fits_category);
@@ -253,7 +254,13 @@ impl<'a> Parser<'a> {
     fn owned_by_shopper(&self, at: usize) -> bool {
         let before = self.text[..self.tokens[at].span.start].trim_end().to_lowercase();
         let before = before.trim_end_matches(['新', '的', '旧']).trim_end_matches(" new").trim_end_matches(" old");
-        before.ends_with(" my") || before == "my" || before.ends_with('我')
+        let after = self.text[self.tokens[at].span.end..].trim_start().to_lowercase();
+        let after_en = ["from my", "in my order", "of my order", "i bought", "i ordered", "i got", "i have"];
+        let before_zh = ["我", "订单里", "订单中", "我买", "我刚买"];
+        before.ends_with(" my")
+            || before == "my"
+            || before_zh.iter().any(|word| before.ends_with(word))
+            || after_en.iter().any(|word| after.starts_with(word))
     }
 
     fn purpose_start(&self) -> usize {
@@ -508,12 +515,11 @@ impl<'a> Parser<'a> {
     /// What is left: things, themes, people and words of the shop's own.
     fn read_rest(&mut self) {
         let purpose = self.purpose_start();
-        let silent = self.without_tastes();
-        for (at, heard) in silent.iter().enumerate() {
+        let tastes: Vec<bool> = self.without_tastes().iter().map(|token| token.term.is_empty()).collect();
+        for (at, taste) in tastes.into_iter().enumerate() {
             if !self.open(at) {
                 continue;
             }
-            let taste = heard.term.is_empty();
             let Token { term, kind, span } = self.tokens[at].clone();
             let said = self.text[span].to_owned();
             if kind == Kind::Service {

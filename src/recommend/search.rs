@@ -1,54 +1,18 @@
-//! Products for a wish: search, what fits what, personal suggestions; and plain words when there is nothing.
-
-use std::collections::HashSet;
+//! Products for a wish: search, similar ones, narrowing what was shown, personal suggestions.
 
 use super::{
     ProductAnswer, Question, Recommender, Sort, Test, Wish,
-    index::{Item, fits},
+    accessories::FITS,
+    index::Item,
     list,
     parse::kind_words,
     pick,
     quantities::Limits,
-    rank::{cosine, z_scores},
+    rank::z_scores,
     words::{Kind, LEXICON},
 };
-use crate::{
-    language::is_han,
-    message::{Language, ProductCard},
-};
+use crate::message::Language;
 
-pub(super) const FITS: &[&str] = &[
-    "go with",
-    "goes with",
-    "going with",
-    "fit",
-    "fits",
-    "fitting",
-    "suit",
-    "suits",
-    "compatible",
-    "work with",
-    "works with",
-    "accessory",
-    "accessories",
-    "buy for",
-    "get for",
-    "add to",
-    "use with",
-    "together with",
-    "match",
-    "matches",
-    "适合",
-    "适配",
-    "兼容",
-    "配件",
-    "搭配",
-    "配什么",
-    "能用",
-    "配套",
-    "可以配",
-    "配",
-];
 const OTHERS: &[&str] = &[
     "another",
     "other",
@@ -80,174 +44,6 @@ pub(super) const SIMILAR: &[&str] =
     &["similar", "like the", "alternative", "alternatives", "instead of", "类似", "替代", "差不多的", "同类"];
 
 impl Recommender {
-    /// What goes with a product that the shopper names, has or talked about; `None` when that is not asked.
-    pub(super) fn accessories(&self, question: &Question) -> Option<ProductAnswer> {
-        let target = self.accessory_target(question)?;
-        let mut wish = question.parsed.wish.clone();
-        // "the phone from my order": the word that picked the product is no category of the accessory.
-        wish.categories.retain(|name| *name != target.product.category || self.is_fitted_by_its_own_kind(target));
-        wish.fits_category.clear();
-        wish.words.clear();
-        wish.constraints.retain(|constraint| {
-            !matches!(&constraint.test, Test::Has(term) if target.mentions(term) && LEXICON.concept(term).is_some_and(|c| c.kind == Kind::Thing))
-        });
-        wish.unchecked.retain(|said| !target.product.title.to_lowercase().contains(&said.to_lowercase()));
-        if wish.missing.as_deref().is_some_and(says_accessory) {
-            wish.missing = None;
-        }
-        let mut asked = wish.clone();
-        asked.fits = vec![target.product.sku.clone()];
-        let mut fitting: Vec<&Item> =
-            self.catalogue.items.iter().filter(|item| asked.allows(item, &self.catalogue)).collect();
-        fitting.retain(|item| item.product.sku != target.product.sku && !self.is_done_with(question, item));
-        if !fitting.is_empty() {
-            fitting.sort_by(|a, b| self.beside(target, b).total_cmp(&self.beside(target, a)));
-            return Some(self.cards(question, asked, fitting, Some(target)));
-        }
-        let declared = self.catalogue.fitting(&target.product.sku).next().is_some();
-        let needs_fit =
-            self.catalogue.items.iter().any(|item| {
-                wish.categories.contains(&item.product.category) && !item.product.compatible_with.is_empty()
-            });
-        if declared || needs_fit || wish.missing.is_some() || !wish.constraints.is_empty() {
-            return Some(self.nothing_fits(question, asked, target));
-        }
-        self.bought_with(question, wish, target)
-    }
-
-    fn is_fitted_by_its_own_kind(&self, target: &Item) -> bool {
-        self.catalogue.fitting(&target.product.sku).any(|item| item.product.category == target.product.category)
-    }
-
-    /// The product that something shall fit.
-    fn accessory_target<'a>(&'a self, question: &Question) -> Option<&'a Item> {
-        let asks = question.says(FITS) || question.says(&["for", "with", "给", "用的"]);
-        if question.says(SIMILAR) {
-            return None;
-        }
-        if let Some(mention) = question.named().last() {
-            let other_kind = !question.parsed.wish.categories.is_empty() || question.parsed.wish.missing.is_some();
-            let item = self.item(mention.skus.first()?)?;
-            let before = question.request.text[..mention.span.start].trim_end().to_lowercase();
-            let introduced = before.ends_with(" for")
-                || before.ends_with("for the")
-                || before.ends_with("for my")
-                || before.ends_with("with my")
-                || before.ends_with("with the");
-            return (question.says(FITS) || (asks && introduced) || other_kind).then_some(item);
-        }
-        let refers = question.says(&["my", "我的", "我买", "我刚买", "刚买", "订单", "order"]);
-        let pronoun = question.says(&["it", "that", "this", "them", "它", "这个", "那个", "这款", "那款"]);
-        if !(question.says(FITS) || question.says(&["for my", "for it", "for that", "for this", "给它"])) {
-            return None;
-        }
-        let known = question.request.talked_about.iter().filter(|_| pronoun || refers);
-        let owned = question.request.owned.iter().filter(|_| refers);
-        let mut candidates: Vec<&Item> = if refers {
-            owned.chain(known).filter_map(|sku| self.item(sku)).collect()
-        } else {
-            known.filter_map(|sku| self.item(sku)).collect()
-        };
-        // "the phone from my order": of what they have, the one that is a phone.
-        let kinds: Vec<&str> = question
-            .parsed
-            .tokens
-            .iter()
-            .filter(|token| token.kind == Kind::Thing)
-            .map(|token| token.term.as_str())
-            .collect();
-        let wanted = &question.parsed.wish.categories;
-        let described = |item: &&&Item| {
-            kinds.iter().any(|kind| item.mentions(kind))
-                && (!wanted.contains(&item.product.category) || wanted.len() > 1)
-                || question.parsed.own_category.contains(&item.product.category)
-                || question.parsed.wish.fits_category.contains(&item.product.category)
-        };
-        if let Some(item) = candidates.iter().find(described) {
-            return Some(item);
-        }
-        candidates.retain(|item| self.catalogue.fitting(&item.product.sku).next().is_some());
-        candidates.first().copied()
-    }
-
-    fn nothing_fits(&self, question: &Question, wish: Wish, target: &Item) -> ProductAnswer {
-        let language = question.language();
-        let title = &target.product.title;
-        let kind = match &wish.missing {
-            Some(said) => said.clone(),
-            None if wish.categories.is_empty() => pick(language, "accessory", "配件"),
-            None => kind_words(&wish, &self.catalogue, language),
-        };
-        let sold_out: Vec<String> = self
-            .catalogue
-            .items
-            .iter()
-            .filter(|item| item.product.stock == 0 && wish.allows_but_stock(item, &self.catalogue))
-            .map(|item| item.product.title.clone())
-            .collect();
-        let mut text = pick(
-            language,
-            format!(
-                "I am sorry, nothing we have in stock under \"{kind}\" is listed as fitting the {title}{}.",
-                conditions(&wish, language)
-            ),
-            format!("抱歉，目前有货的{kind}中没有标明适合{title}{}的。", conditions(&wish, language)),
-        );
-        if !sold_out.is_empty() {
-            let names = list(language, &sold_out);
-            text += &pick(
-                language,
-                format!(" {names} would fit but is out of stock."),
-                format!("{names}适合，但目前缺货。"),
-            );
-        }
-        ProductAnswer::Nothing { text, wish }
-    }
-
-    /// Nothing says what fits: what others bought beside it, without claiming more.
-    fn bought_with(&self, question: &Question, wish: Wish, target: &Item) -> Option<ProductAnswer> {
-        let language = question.language();
-        let title = &target.product.title;
-        let mut found: Vec<(u32, &Item)> = self
-            .catalogue
-            .items
-            .iter()
-            .filter(|item| {
-                item.product.sku != target.product.sku
-                    && wish.allows(item, &self.catalogue)
-                    && !self.is_done_with(question, item)
-            })
-            .map(|item| (self.habits.bought_together(&item.product.sku, &target.product.sku), item))
-            .filter(|(count, _)| *count > 0)
-            .collect();
-        found.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        if found.is_empty() {
-            let text = pick(
-                language,
-                format!("Our catalogue does not say what goes with the {title}, so I would rather not guess."),
-                format!("商品目录没有标明什么适合搭配{title}，我不想随意推荐。"),
-            );
-            return question.says(FITS).then_some(ProductAnswer::Nothing { text, wish });
-        }
-        let text = pick(
-            language,
-            format!("Our catalogue does not say what fits the {title}. Customers often bought these together with it:"),
-            format!("商品目录没有标明什么适配{title}。不少顾客会一起购买："),
-        );
-        let cards: Vec<ProductCard> = found
-            .iter()
-            .take(question.request.limit.max(1))
-            .map(|(_, item)| {
-                card(
-                    item,
-                    pick(language, format!("often bought together with the {title}"), format!("常与{title}一起购买")),
-                )
-            })
-            .collect();
-        let wish = remembered(wish, &cards);
-        Some(ProductAnswer::Cards { text, cards, wish })
-    }
-
     /// Products for the wish of a message, on its own or with what was asked before.
     pub(super) fn search(&self, question: &Question) -> ProductAnswer {
         let request = question.request;
@@ -381,29 +177,6 @@ impl Recommender {
         Some(self.best(question, wish.clone()))
     }
 
-    fn fits_unknown(&self, question: &Question, wish: Wish, name: &str) -> ProductAnswer {
-        let language = question.language();
-        let kind = kind_words(&wish, &self.catalogue, language);
-        let text = pick(
-            language,
-            format!("I am sorry, none of our {kind} is listed as fitting \"{name}\"."),
-            format!("抱歉，我们的{kind}中没有标明适合“{name}”的。"),
-        );
-        ProductAnswer::Nothing { text, wish }
-    }
-
-    fn ask_which(&self, question: &Question, wish: Wish) -> ProductAnswer {
-        let language = question.language();
-        let own = Wish { categories: question.parsed.own_category.clone(), ..Wish::default() };
-        let (wanted, own) = (kind_words(&wish, &self.catalogue, language), kind_words(&own, &self.catalogue, language));
-        let text = pick(
-            language,
-            format!("Which model do you have? We look up which of our {wanted} fit your {own}."),
-            format!("请问您的{own}是哪个型号？我帮您查一下适配的{wanted}。"),
-        );
-        ProductAnswer::AskBack { text, wish }
-    }
-
     /// No category and no property was said: personal suggestions where asked for, else a question back.
     fn open_wish(&self, question: &Question, wish: Wish) -> ProductAnswer {
         let request = question.request;
@@ -497,40 +270,6 @@ impl Recommender {
         ProductAnswer::Nothing { text: self.not_sold(question, &wish), wish }
     }
 
-    /// "We do not have a drone", with what comes near where the encoder is sure that something does.
-    fn not_sold(&self, question: &Question, wish: &Wish) -> String {
-        let language = question.language();
-        let said = wish.missing.clone().unwrap_or_default();
-        let mut text = pick(
-            language,
-            format!("No, we do not have \"{said}\" in our catalogue."),
-            format!("抱歉，我们的商品目录里没有“{said}”。"),
-        );
-        if let Some(near) = self.near(question, &said) {
-            let product = &near.product;
-            text += &pick(
-                language,
-                format!(
-                    " The nearest we have is the {} ({}), which is listed under {}.",
-                    product.title, product.price, product.category
-                ),
-                format!("最接近的是{}（{}），属于{}。", product.title, product.price, product.category),
-            );
-        }
-        text
-    }
-
-    /// A product that stands out from the whole catalogue as similar, for a word that no lexicon has.
-    fn near(&self, question: &Question, said: &str) -> Option<&Item> {
-        let known = super::words::tokens(said).iter().any(|token| token.kind == Kind::Thing);
-        let query = question.request.query_embedding.filter(|_| !known && self.catalogue.items.len() >= 12)?;
-        let scores = z_scores(query, &self.catalogue.items);
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-        let item = &self.catalogue.items[*order.first()?];
-        (scores[order[0]] > 3.0 && item.product.stock > 0).then_some(item)
-    }
-
     /// The products that meet the wish, best first; or why there are none.
     fn best(&self, question: &Question, mut wish: Wish) -> ProductAnswer {
         let mut found: Vec<&Item> =
@@ -604,182 +343,8 @@ impl Recommender {
     }
 
     /// Bought already and nothing that is bought again.
-    fn is_done_with(&self, question: &Question, item: &Item) -> bool {
+    pub(super) fn is_done_with(&self, question: &Question, item: &Item) -> bool {
         question.request.owned.contains(&item.product.sku) && !self.habits.is_consumable(item)
-    }
-
-    /// How well `item` goes beside `target`: bought together, then similar in content.
-    fn beside(&self, target: &Item, item: &Item) -> f32 {
-        self.habits.bought_together(&target.product.sku, &item.product.sku) as f32
-            + self.habits.popularity(&item.product.sku).ln_1p() * 0.1
-            + cosine(&target.embedding, &item.embedding)
-    }
-
-    fn cards(&self, question: &Question, wish: Wish, found: Vec<&Item>, fits_target: Option<&Item>) -> ProductAnswer {
-        let language = question.language();
-        let mut seen = HashSet::new();
-        let cards: Vec<ProductCard> = found
-            .into_iter()
-            .filter(|item| seen.insert((item.product.title.to_lowercase(), item.product.price.clone())))
-            .take(question.request.limit.max(1))
-            .map(|item| card(item, self.reason(question, &wish, item, fits_target)))
-            .collect();
-        let mut text = match (fits_target, cards.len()) {
-            (Some(target), 1) => pick(
-                language,
-                format!("This fits the {}:", target.product.title),
-                format!("这款适合{}：", target.product.title),
-            ),
-            (Some(target), _) => pick(
-                language,
-                format!("These fit the {}:", target.product.title),
-                format!("以下商品适合{}：", target.product.title),
-            ),
-            (None, 1) => pick(language, "This one is in stock and meets your wish:", "这款有现货，符合您的要求："),
-            (None, _) => pick(language, "These are in stock and meet your wish:", "以下商品有现货，符合您的要求："),
-        };
-        for card in &cards {
-            let stop = if language == Language::En { ": " } else { "：" };
-            text += &format!("\n- {}{stop}{}", card.title, card.reason);
-        }
-        if !wish.unchecked.is_empty() {
-            let said: Vec<String> = wish.unchecked.iter().map(|said| quoted(said, language)).collect();
-            let said = list(language, &said);
-            text += &pick(
-                language,
-                format!("\nI could not check {said}: our product records do not say."),
-                format!("\n{said}这一点商品资料中没有写明，我无法确认。"),
-            );
-        }
-        let wish = remembered(wish, &cards);
-        ProductAnswer::Cards { text, cards, wish }
-    }
-
-    /// Why a product is shown: its price and what of the wish its record states.
-    fn reason(&self, question: &Question, wish: &Wish, item: &Item, fits_target: Option<&Item>) -> String {
-        let language = question.language();
-        let product = &item.product;
-        let mut parts = vec![product.price.to_string()];
-        for sku in &wish.fits {
-            if let Some(target) = self.item(sku).filter(|_| fits(product, sku)) {
-                parts.push(pick(
-                    language,
-                    format!("fits the {}", target.product.title),
-                    format!("适合{}", target.product.title),
-                ));
-            }
-        }
-        for constraint in &wish.constraints {
-            match &constraint.test {
-                Test::Has(term) => parts.push(stated(item, term, &constraint.said, language)),
-                Test::HasNot(_) | Test::Size(_) if !constraint.said.is_empty() => parts.push(constraint.said.clone()),
-                Test::Measure { name, dimension, .. } => {
-                    if let Some((_, attribute)) = item.measure(name.as_deref(), dimension.as_deref()) {
-                        parts.push(measured(attribute, language));
-                    }
-                }
-                _ => {}
-            }
-        }
-        if let Some(said) = &wish.price_said {
-            parts.push(said.clone());
-        }
-        if let Some(sort) = wish.sort.as_ref().filter(|sort| sort.by != "price")
-            && let Some((_, attribute)) = item.measure(Some(&sort.by), None)
-        {
-            parts.push(measured(attribute, language));
-        }
-        if let Some(target) = fits_target.filter(|t| self.habits.bought_together(&t.product.sku, &product.sku) > 0) {
-            let title = &target.product.title;
-            parts.push(pick(
-                language,
-                format!("often bought together with the {title}"),
-                format!("常与{title}一起购买"),
-            ));
-        } else if parts.len() == 1 && wish.is_open() {
-            parts.extend(self.personal_reason(question, item));
-        }
-        if parts.len() == 1 {
-            parts.push(pick(language, "in stock", "有现货"));
-        }
-        let mut seen = HashSet::new();
-        parts.retain(|part| seen.insert(part.clone()));
-        parts.join(if language == Language::En { ", " } else { "，" })
-    }
-
-    fn personal_reason(&self, question: &Question, item: &Item) -> Option<String> {
-        let language = question.language();
-        let sku = &item.product.sku;
-        let partner = question.request.owned.iter().find(|owned| self.habits.bought_together(owned, sku) > 0);
-        if let Some(partner) = partner.and_then(|sku| self.item(sku)) {
-            let title = &partner.product.title;
-            return Some(pick(
-                language,
-                format!("often bought together with the {title}"),
-                format!("常与{title}一起购买"),
-            ));
-        }
-        self.habits.is_popular(sku).then(|| pick(language, "popular now", "近期热门"))
-    }
-
-    /// Nothing meets the wish: which condition is in the way, and what comes near, in words only.
-    fn why_nothing(&self, question: &Question, wish: &Wish) -> String {
-        if wish.missing.is_some() {
-            return self.not_sold(question, wish);
-        }
-        let language = question.language();
-        let kind = kind_words(wish, &self.catalogue, language);
-        let mut text = pick(
-            language,
-            format!("I am sorry, we have no {kind} in stock{}.", conditions(wish, language)),
-            format!("抱歉，目前没有{}现货的{kind}。", conditions(wish, language)),
-        );
-        let sold_out: Vec<String> = self
-            .catalogue
-            .items
-            .iter()
-            .filter(|item| item.product.stock == 0 && wish.allows_but_stock(item, &self.catalogue))
-            .filter(|item| wish.words.is_empty() || wish.words.iter().any(|word| item.mentions(word)))
-            .map(|item| item.product.title.clone())
-            .take(2)
-            .collect();
-        if !sold_out.is_empty() {
-            let names = list(language, &sold_out);
-            text += &pick(
-                language,
-                format!(" The {names} would match but is out of stock at the moment."),
-                format!("{names}符合要求，但目前缺货。"),
-            );
-        } else if let Some(near) = self.over_price(wish) {
-            let product = &near.product;
-            text += &pick(
-                language,
-                format!(" The closest in price is the {} at {}.", product.title, product.price),
-                format!("价格最接近的是{}，{}。", product.title, product.price),
-            );
-        } else {
-            text += &pick(
-                language,
-                " Our records list none that meets all of this; shall I drop one of the conditions?",
-                "商品资料中没有全部符合的，需要放宽其中一个条件吗？",
-            );
-        }
-        text
-    }
-
-    /// The product that meets all but the price, nearest to it.
-    fn over_price(&self, wish: &Wish) -> Option<&Item> {
-        if wish.price == Limits::default() || wish.is_open() {
-            return None;
-        }
-        let relaxed = Wish { price: Limits::default(), ..wish.clone() };
-        let goal = wish.price.max.or(wish.price.min)?;
-        self.catalogue
-            .items
-            .iter()
-            .filter(|item| relaxed.allows(item, &self.catalogue))
-            .filter(|item| wish.words.is_empty() || wish.words.iter().any(|word| item.mentions(word)))
-            .min_by(|a, b| (a.product.price.units() - goal).abs().total_cmp(&(b.product.price.units() - goal).abs()))
     }
 }
 
@@ -841,7 +406,7 @@ fn is_beyond_records(question: &Question, wish: &Wish) -> bool {
         return false;
     }
     let fits = question.says(FITS);
-    let own = question.parsed.own && !fits;
+    let own = question.parsed.own && !fits && question.parsed.own_category.is_empty();
     let asks = question.says(ASKS) && question.parsed.unknown >= 1;
     let only_words = wish.categories.is_empty() && wish.constraints.is_empty() && wish.missing.is_none();
     let stray = only_words && !wish.words.is_empty() && !wish.unchecked.is_empty();
@@ -860,66 +425,9 @@ fn only_measures(wish: &Wish) -> bool {
     wish.categories.is_empty() && !wish.constraints.is_empty() && wish.constraints.iter().all(measure)
 }
 
-fn says_accessory(said: &str) -> bool {
-    super::words::terms(said).contains("accessory")
-}
-
-fn card(item: &Item, reason: String) -> ProductCard {
-    let product = &item.product;
-    ProductCard {
-        sku: product.sku.clone(),
-        title: product.title.clone(),
-        price: product.price.clone(),
-        stock: product.stock,
-        image: product.image.clone(),
-        reason,
-    }
-}
-
-fn remembered(mut wish: Wish, cards: &[ProductCard]) -> Wish {
-    wish.shown = cards.iter().map(|card| card.sku.clone()).collect();
-    wish.unchecked.clear();
-    wish
-}
-
 fn sort_value(item: &Item, sort: &Sort) -> Option<f64> {
     if sort.by == "price" {
         return Some(item.product.price.units());
     }
     item.measure(Some(&sort.by), None).map(|(value, _)| value)
-}
-
-fn quoted(said: &str, language: Language) -> String {
-    pick(language, format!("\"{said}\""), format!("“{said}”"))
-}
-
-/// "screen 5.2 inch", "屏幕 5.2 inch".
-pub(super) fn measured(attribute: &super::attributes::Attribute, language: Language) -> String {
-    let label = attribute.label(language);
-    if label.is_empty() { attribute.written.clone() } else { format!("{label} {}", attribute.shown(language)) }
-}
-
-/// A property in the reply's language; the shop's own value where an attribute has it.
-fn stated(item: &Item, term: &str, said: &str, language: Language) -> String {
-    let concept = LEXICON.concept(term).is_some();
-    let same_script = said.chars().any(is_han) == (language == Language::Zh);
-    if concept && !same_script {
-        return LEXICON.word(term, language).to_owned();
-    }
-    let _ = item;
-    if language == Language::En { said.to_lowercase() } else { said.trim_end_matches('的').to_owned() }
-}
-
-/// " that is waterproof, under 150": the stated conditions in the shopper's own words.
-fn conditions(wish: &Wish, language: Language) -> String {
-    let mut said: Vec<String> =
-        wish.constraints.iter().map(|c| c.said.clone()).filter(|said| !said.is_empty()).collect();
-    said.extend(wish.price_said.clone());
-    let words: Vec<String> = wish.words.iter().filter(|_| wish.categories.is_empty()).cloned().collect();
-    said.extend(words);
-    if said.is_empty() {
-        return String::new();
-    }
-    let said: Vec<String> = said.iter().map(|said| quoted(said, language)).collect();
-    pick(language, format!(" for {}", list(language, &said)), format!("符合{}且有", list(language, &said)))
 }

@@ -275,6 +275,7 @@ fn the_phone_from_my_order_is_the_phone() {
     assert_eq!(ask.skus("Which case would suit the phone from my order?"), ["E6", "E7"]);
     assert_eq!(ask.skus("a charger that fits my laptop"), ["E14"]);
     assert!(matches!(stranger.answer("Which case fits my phone?"), ProductAnswer::AskBack { .. }));
+    assert!(matches!(stranger.answer("a case for the phone from my order"), ProductAnswer::AskBack { .. }));
 }
 
 #[test]
