@@ -1,5 +1,6 @@
 //! Everything that is tested through the library's and the program's outside, a file per part.
 
+mod architecture;
 mod browser;
 mod console;
 mod inference;
