@@ -131,7 +131,11 @@ impl App {
         let embedder = open_embedder(&config).await?;
         let classifier = open_classifier(&config, &embedder).await?;
         let language_model = match models {
-            Models::All => open_language_model(&config).await?,
+            // A shop without it is slower to translate and otherwise whole, so it is no reason not to open.
+            Models::All => open_language_model(&config).await.unwrap_or_else(|error| {
+                tracing::warn!("no chat model, replies are the documents' own words: {error:#}");
+                None
+            }),
             Models::Encoder => None,
         };
         let prompts = Prompts::load(Some(&config.data_dir.join("prompts")))?;
