@@ -93,7 +93,7 @@ enum Command {
         shop: Shop,
         /// What to ask.
         question: Option<String>,
-        /// A file of conversations, one JSON object a line: {"id": …, "turns": […], "customer": …}.
+        /// A file of conversations, one JSON object a line: {"id": …, "turns": […], "customer": …}; - reads standard input.
         #[arg(long, conflicts_with = "question")]
         batch: Option<PathBuf>,
         /// Print one JSON object a turn.
@@ -186,11 +186,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             config.server.listen = listen.unwrap_or(config.server.listen);
             let shutdown = CancellationToken::new();
             tokio::spawn(stop_on_signal(shutdown.clone()));
-            let app = App::open(config, Models::All).await?;
-            if demo {
-                app::demo::import(&app).await?;
-            }
-            app.serve(shutdown).await?;
+            app::serve::run(config, demo, shutdown).await?;
         }
         Command::Chat { shop, demo } => {
             let app = App::open(shop.load_or_demo(demo)?, Models::All).await?;
@@ -218,11 +214,20 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Ask { shop, question, batch, json, explain } => {
-            let app = App::open(shop.load()?, Models::All).await?;
+            let config = shop.load()?;
             match (question, batch) {
-                (Some(question), _) => app::ask::once(&app, question, json, explain).await?,
-                (None, Some(batch)) => app::ask::batch(&app, &batch, explain).await?,
-                _ => anyhow::bail!("say what to ask, or name a file with --batch"),
+                (Some(question), _) => {
+                    app::ask::once(&App::open(config, Models::All).await?, question, json, explain).await?;
+                }
+                (None, Some(path)) => {
+                    // What is wrong with the file is said before the models are loaded.
+                    let batch = app::ask::Batch::open(&path)?;
+                    app::ask::batch(&App::open(config, Models::All).await?, batch, explain).await?;
+                }
+                (None, None) => anyhow::bail!(
+                    "nothing to ask: write a question, as in shoptalk ask \"Do you deliver to Iceland?\", or give \
+                     conversations with --batch FILE (- is standard input)"
+                ),
             }
         }
     }

@@ -150,6 +150,17 @@ impl Store {
         Ok(self.setting(KNOWLEDGE_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or(0))
     }
 
+    /// How many messages wait for their turn, and how many replies for their delivery.
+    pub async fn waiting_counts(&self) -> Result<(i64, i64)> {
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'pending') AS inbox,
+                    (SELECT COUNT(*) FROM outbox WHERE state = 'pending') AS outbox",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((row.try_get("inbox")?, row.try_get("outbox")?))
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;

@@ -19,7 +19,7 @@ use super::{
     text_stream::TextStream,
     threads,
 };
-use crate::models::ModelFiles;
+use crate::{models::ModelFiles, telemetry};
 
 /// Requests that may wait; an answer takes seconds, so a longer queue would only make people wait in vain.
 const WAITING_MAX: usize = 4;
@@ -84,7 +84,10 @@ impl LocalLanguageModel {
 
     fn submit(&self, job: Job) -> Result<(), InferenceError> {
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => InferenceError::Overloaded,
+            TrySendError::Full(_) => {
+                telemetry::overloaded("chat");
+                InferenceError::Overloaded
+            }
             TrySendError::Disconnected(_) => InferenceError::Stopped,
         })
     }

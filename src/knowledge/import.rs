@@ -18,6 +18,7 @@ use crate::{
     inference::{Embedder, InferenceError},
     message::Timestamp,
     storage::{DocumentWrite, StorageError, Store, StoredProduct},
+    telemetry,
 };
 
 /// Setting that holds the shop's profile as JSON.
@@ -116,6 +117,21 @@ impl Importer {
 
     /// Imports a file's bytes. Its kind is found from its content when not given.
     pub async fn import_bytes(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        kind: Option<FileKind>,
+        at: Timestamp,
+    ) -> Result<FileReport, ImportError> {
+        let report = self.take_in(name, bytes, kind, at).await;
+        match &report {
+            Ok(report) => telemetry::imported(report.kind, report.count),
+            Err(_) => telemetry::import_refused(),
+        }
+        report
+    }
+
+    async fn take_in(
         &self,
         name: &str,
         bytes: Vec<u8>,

@@ -3,11 +3,15 @@
 mod architecture;
 mod browser;
 mod console;
+mod conversations;
+mod dispatch;
+mod health;
 mod inference;
 mod intents;
 mod knowledge;
 mod models;
 mod recommend;
+mod storage;
 mod support;
 mod telegram;
 mod web_widget;

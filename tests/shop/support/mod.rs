@@ -1,5 +1,6 @@
 //! What several parts of the tests stand on.
 
+pub mod databases;
 pub mod fake_telegram;
 pub mod process;
 
