@@ -43,3 +43,4 @@ pub mod knowledge;
 pub mod console;
 pub mod storage;
 pub mod app;
+pub mod bench;

@@ -78,6 +78,14 @@ impl LocalLanguageModel {
         scores.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
+    pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
+        Ok(self.format.prompt(messages, 0)?.len())
+    }
+
+    pub(crate) fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
+        Ok(self.format.encode(text)?.len())
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -35,7 +35,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The file cannot be opened.
-    #[error("{path} cannot be opened: {source}")]
+    #[error("{path} cannot be opened ({source}); check the path and its permissions")]
     Open {
         /// Which file.
         path: String,

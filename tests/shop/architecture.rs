@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("dispatch", "conversation engine live message storage telemetry"),
     ("channels", "catalog config conversation dispatch engine live message storage"),
+    ("bench", "app config inference knowledge message retrieval storage"),
     ("console", "catalog conversation knowledge live message storage telemetry"),
 ];
 
