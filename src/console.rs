@@ -89,13 +89,7 @@ pub struct ConsoleState {
 impl ConsoleState {
     /// The console over a shop's store. `upload` reads files, `health` tells how the program is, `shutdown` ends the
     /// streams of live updates, which would otherwise keep the server from stopping.
-    pub fn new(
-        store: Store,
-        live: LiveHub,
-        upload: UploadFn,
-        health: HealthFn,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub fn new(store: Store, live: LiveHub, upload: UploadFn, health: HealthFn, shutdown: CancellationToken) -> Self {
         Self {
             store,
             live,

@@ -484,11 +484,7 @@ impl Engine {
                 passages: asked.found.iter().map(traced).collect(),
                 support: said.support,
                 encoder: self.embedder.name().to_owned(),
-                model: self
-                    .language_model
-                    .get()
-                    .filter(|_| said.prompt.is_some())
-                    .map(|model| model.name().to_owned()),
+                model: self.language_model.get().filter(|_| said.prompt.is_some()).map(|model| model.name().to_owned()),
                 prompt: said.prompt,
             },
         }

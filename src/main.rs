@@ -23,10 +23,10 @@ struct Cli {
 #[derive(Args)]
 struct Shop {
     /// Settings file.
-    #[arg(long)]
+    #[arg(long, global = true)]
     config: Option<PathBuf>,
     /// Directory that holds everything the shop owns (default: data).
-    #[arg(long)]
+    #[arg(long, global = true)]
     data_dir: Option<PathBuf>,
 }
 

@@ -32,7 +32,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full(TURN_SECONDS.to_owned()), &TURN_SECONDS_BOUNDS)?
         .install_recorder()?;
     describe_counter!(TURNS, "Turns by channel, language and route; route is staff while a person has the word.");
-    describe_histogram!(TURN_SECONDS, Unit::Seconds, "Time from taking a message out of the inbox to its stored reply.");
+    describe_histogram!(
+        TURN_SECONDS,
+        Unit::Seconds,
+        "Time from taking a message out of the inbox to its stored reply."
+    );
     describe_counter!(TURNS_FAILED, "Tries of a turn that failed, by channel.");
     describe_counter!(OVERLOADED, "Requests that a model's full queue turned away.");
     describe_counter!(FILES, "Files imported or refused, by kind.");

@@ -41,8 +41,9 @@ impl Batch {
             return Ok(Self { lines: Box::new(batch_lines("standard input".to_owned(), std::io::stdin().lock())) });
         }
         let name = path.display().to_string();
-        let file = std::fs::File::open(path)
-            .with_context(|| format!("cannot open {name}; --batch takes a file of JSON lines, or - for standard input"))?;
+        let file = std::fs::File::open(path).with_context(|| {
+            format!("cannot open {name}; --batch takes a file of JSON lines, or - for standard input")
+        })?;
         let lines: Vec<BatchLine> = batch_lines(name, std::io::BufReader::new(file)).collect::<Result<_, _>>()?;
         Ok(Self { lines: Box::new(lines.into_iter().map(Ok)) })
     }

@@ -58,7 +58,9 @@ async fn read_prompt(model: &LanguageModel, round: usize) -> anyhow::Result<(usi
     let sentences: Vec<String> = (0..SENTENCES)
         .map(|number| {
             let (days, price) = (number * 7 + round + 3, number * 13 + round + 5);
-            format!("Article {number} of the shop may be sent back within {days} days and costs {price}.50 euro to post.")
+            format!(
+                "Article {number} of the shop may be sent back within {days} days and costs {price}.50 euro to post."
+            )
         })
         .collect();
     let messages = vec![

@@ -41,7 +41,7 @@ fn passage(number: usize) -> String {
     let (days, price) = (number % 60 + 7, number % 90 + 3);
     let english = format!("Model {number} is posted within {days} working days; posting it costs {price}.40 euro.");
     let chinese = format!("第{number}号商品在{days}个工作日内发货，运费为{price}.40欧元。");
-    let mut sentences = vec![if number % 3 == 0 { chinese } else { english }];
+    let mut sentences = vec![if number.is_multiple_of(3) { chinese } else { english }];
     sentences.extend((0..number % 4).map(|part| {
         format!("Part {part} of it can be washed at {} degrees and is made of recycled fibre.", 30 + part * 10)
     }));

@@ -107,7 +107,7 @@ fn language_of(text: &str) -> Language {
 }
 
 fn chunk(number: usize, vocabulary: &Vocabulary, random: &mut StdRng) -> StoredChunk {
-    let language = if number % 4 == 0 { Language::Zh } else { Language::En };
+    let language = if number.is_multiple_of(4) { Language::Zh } else { Language::En };
     let words = random.random_range(12..90);
     let text = vocabulary.text(words, language, random);
     let chunk = Chunk {
@@ -137,6 +137,8 @@ fn lookup(vocabulary: &Vocabulary, random: &mut StdRng) -> Lookup {
 fn unit_vector(random: &mut StdRng) -> Vec<f32> {
     let mut vector: Vec<f32> = (0..DIMENSIONS).map(|_| random.random_range(-1.0..1.0)).collect();
     let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|value| *value /= norm);
+    for value in &mut vector {
+        *value /= norm;
+    }
     vector
 }

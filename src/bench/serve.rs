@@ -40,7 +40,7 @@ const QUESTIONS: [&str; 12] = [
 ];
 
 pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::Result<()> {
-    let dir = tempfile_dir()?;
+    let dir = temporary_dir()?;
     let result = measure_in(&dir, config, figures).await;
     if let Err(error) = std::fs::remove_dir_all(&dir) {
         tracing::warn!(%error, path = %dir.display(), "the bench's shop cannot be deleted");
@@ -48,7 +48,7 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::R
     result
 }
 
-fn tempfile_dir() -> anyhow::Result<std::path::PathBuf> {
+fn temporary_dir() -> anyhow::Result<std::path::PathBuf> {
     let dir = std::env::temp_dir().join(format!("shoptalk-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(dir)
@@ -94,12 +94,14 @@ struct Server {
 impl Server {
     async fn start(dir: &Path, config: &Config, chat: &str) -> anyhow::Result<Self> {
         let settings = dir.join("shoptalk.toml");
+        let quoted = |text: String| toml::Value::String(text).to_string();
         let models = match &config.models.dir {
-            Some(models) => format!("dir = {models:?}\n"),
+            Some(models) => format!("dir = {}\n", quoted(models.display().to_string())),
             None => String::new(),
         };
-        let (data, encoder) = (dir.join("data"), &config.models.encoder);
-        let text = format!("data_dir = {data:?}\n[models]\n{models}encoder = {encoder:?}\nchat = {chat:?}\n");
+        let data = quoted(dir.join("data").display().to_string());
+        let (encoder, chat) = (quoted(config.models.encoder.clone()), quoted(chat.to_owned()));
+        let text = format!("data_dir = {data}\n[models]\n{models}encoder = {encoder}\nchat = {chat}\n");
         std::fs::write(&settings, text)?;
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)

@@ -166,7 +166,10 @@ fn one_line(text: &str) -> String {
 async fn demo_shop(dir: &Path) -> Option<App> {
     let config = Config { data_dir: dir.to_owned(), ..Config::default() };
     if ModelStore::open(None).unwrap().cached(&config.models.encoder).is_none() {
-        println!("skipped: the encoder {} is not in the cache; `shoptalk models pull` fetches it", config.models.encoder);
+        println!(
+            "skipped: the encoder {} is not in the cache; `shoptalk models pull` fetches it",
+            config.models.encoder
+        );
         return None;
     }
     let clock = Clock::Fixed(Utc.with_ymd_and_hms(2026, 11, 27, 10, 0, 0).unwrap());
@@ -243,7 +246,10 @@ fn a_reply_that_is_not_as_written_is_found_out() {
         "latency_ms": {"first": 1, "total": 1},
     }))
     .unwrap();
-    assert!(wrong(&turn("reply_has = [\"45 days|30 days\"]\ncites = \"returns.docx\"\nlanguage = \"en\""), &reply).is_empty());
+    assert!(
+        wrong(&turn("reply_has = [\"45 days|30 days\"]\ncites = \"returns.docx\"\nlanguage = \"en\""), &reply)
+            .is_empty()
+    );
     for rest in [
         "reply_has = [\"45\"]",
         "reply_lacks = [\"30 days\"]",

@@ -12,6 +12,7 @@ mod intents;
 mod knowledge;
 mod models;
 mod recommend;
+mod retrieval;
 mod storage;
 mod support;
 mod telegram;
