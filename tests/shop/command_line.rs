@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use shoptalk::storage::Store;
 use tempfile::TempDir;
 
+use crate::support::quoted;
+
 /// A shop's directory with settings that need no model.
 struct Shop {
     dir: TempDir,
@@ -34,7 +36,7 @@ impl Shop {
 
     /// Replaces the settings; the data directory is `data`.
     fn settings(&self, text: &str) {
-        self.file("shoptalk.toml", format!("data_dir = {:?}\n{text}", self.path("data")));
+        self.file("shoptalk.toml", format!("data_dir = {}\n{text}", quoted(&self.path("data"))));
     }
 
     fn run(&self, args: &[&str]) -> Ran {
@@ -149,7 +151,8 @@ fn a_data_directory_that_cannot_be_written_is_named() {
 fn models_that_are_missing_or_cut_off_are_named_with_what_to_do() {
     let shop = Shop::new();
     let models = shop.path("models");
-    shop.settings(&format!("[models]\ndir = {models:?}\nencoder = \"all-minilm-l6-v2\"\nchat = \"\"\n"));
+    let dir = quoted(&models);
+    shop.settings(&format!("[models]\ndir = {dir}\nencoder = \"all-minilm-l6-v2\"\nchat = \"\"\n"));
     shop.run(&["import", "shoptalk.toml"]).assert_refused(&["cannot fetch all-minilm-l6-v2", "shoptalk models pull"]);
     // Fetched once, then cut off on disk.
     let dir = models.join("all-minilm-l6-v2");
@@ -179,8 +182,8 @@ fn a_cut_off_chat_model_costs_only_itself() {
     let file = json!({"file": "weights.gguf", "bytes": 16, "sha256": "0".repeat(64)});
     let record = json!({"name": "smollm2-135m-instruct", "source": "hub", "files": {"weights": file}});
     std::fs::write(dir.join("manifest.json"), record.to_string()).unwrap();
-    let chat = "chat = \"smollm2-135m-instruct\"";
-    shop.settings(&format!("[models]\ndir = {models:?}\nencoder = \"hashed\"\n{chat}\n"));
+    let (chat, dir) = ("chat = \"smollm2-135m-instruct\"", quoted(&models));
+    shop.settings(&format!("[models]\ndir = {dir}\nencoder = \"hashed\"\n{chat}\n"));
     let ran = shop.run(&["ask", "hello"]);
     assert!(ran.0.status.success() && !ran.stdout().is_empty(), "{}", ran.stderr());
     let warning = ran.stderr().lines().find(|line| line.contains("no chat model")).unwrap();

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{eventually, process::Shop};
+use crate::support::{eventually, process::Shop, quoted};
 
 /// A shop with this chat model; the settings live in `dir`.
 async fn start(dir: &tempfile::TempDir, chat: &str) -> Shop {
     let config = dir.path().join("shoptalk.toml");
-    let data = dir.path().join("data");
-    let text = format!("data_dir = {data:?}\n[models]\nencoder = \"hashed\"\nchat = {chat:?}\n");
+    let data = quoted(&dir.path().join("data"));
+    let text = format!("data_dir = {data}\n[models]\nencoder = \"hashed\"\nchat = {chat:?}\n");
     std::fs::write(&config, text).unwrap();
     Shop::start(&config).await
 }
