@@ -3,23 +3,18 @@
 pub mod ask;
 pub mod chat;
 pub mod demo;
+mod health;
 pub mod import;
 pub mod models;
+pub mod serve;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-
-use anyhow::Context;
-use axum::{Router, routing::get};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    channels::{telegram, web_widget},
     config::Config,
-    console::{self, ConsoleState, UploadFn, UploadReport},
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, LanguageModel},
+    inference::{Embedder, LanguageModel, LanguageModelSlot},
     intents::{self, IntentClassifier},
     knowledge::import::Importer,
     live::LiveHub,
@@ -28,8 +23,6 @@ use crate::{
     storage::Store,
 };
 
-/// How soon a change of the shop's documents and records reaches the conversations.
-const REFRESH: Duration = Duration::from_secs(1);
 /// The encoder's name that stands for no model at all; for tests.
 const HASHED: &str = "hashed";
 /// Numbers per hashed vector.
@@ -52,6 +45,10 @@ pub struct App {
     pub importer: Importer,
     /// Who watches what happens.
     pub live: LiveHub,
+    /// The bot's own words.
+    pub prompts: Arc<Prompts>,
+    /// The chat model, once it is there.
+    pub language_model: LanguageModelSlot,
 }
 
 /// What a command needs of the models.
@@ -59,6 +56,8 @@ pub struct App {
 pub enum Models {
     /// Encoder and chat model.
     All,
+    /// The encoder now, the chat model when `serve` has opened.
+    ChatLater,
     /// Only the encoder.
     Encoder,
 }
@@ -85,13 +84,10 @@ pub async fn open_embedder(config: &Config) -> anyhow::Result<Embedder> {
     Ok(tokio::task::spawn_blocking(move || Embedder::local(&files)).await??)
 }
 
-/// The chat model, fetched when it is not there yet. A shop can do without: it then quotes its documents.
-async fn open_language_model(config: &Config) -> anyhow::Result<Option<LanguageModel>> {
-    if config.models.chat.is_empty() {
-        return Ok(None);
-    }
+/// The chat model, fetched when it is not there yet.
+async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
     let files = model_store(config)?.pull(&config.models.chat).await?;
-    Ok(Some(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??))
+    Ok(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??)
 }
 
 /// Pictures of the catalogue.
@@ -127,93 +123,51 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
 impl App {
     /// Opens the store, loads the models and wires the parts.
     pub async fn open(config: Config, models: Models) -> anyhow::Result<Self> {
+        Self::open_at(config, models, Clock::System).await
+    }
+
+    /// The same by another clock, for replays.
+    pub async fn open_at(config: Config, models: Models, clock: Clock) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
         let embedder = open_embedder(&config).await?;
         let classifier = open_classifier(&config, &embedder).await?;
         let language_model = match models {
-            // A shop without it is slower to translate and otherwise whole, so it is no reason not to open.
-            Models::All => open_language_model(&config).await.unwrap_or_else(|error| {
-                tracing::warn!("no chat model, replies are the documents' own words: {error:#}");
-                None
-            }),
-            Models::Encoder => None,
+            Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
+            _ => LanguageModelSlot::absent(),
         };
-        let prompts = Prompts::load(Some(&config.data_dir.join("prompts")))?;
+        let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
         let importer = Importer::new(store.clone(), embedder.clone(), &media_dir(&config));
         let live = LiveHub::default();
-        let engine =
-            Engine::open(store.clone(), embedder, language_model, classifier, prompts, Clock::System, qdrant).await?;
+        let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
+        let engine = Engine::open(store.clone(), embedder, chat, classifier, words, clock, qdrant).await?;
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
-        Ok(Self { config: Arc::new(config), store, engine, dispatcher, importer, live })
-    }
-
-    /// Serves until `shutdown`.
-    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let listen = self.config.server.listen;
-        let listener = tokio::net::TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
-        let address = listener.local_addr()?;
-        let work = tokio::spawn({
-            let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
-            async move { dispatcher.run(shutdown).await }
-        });
-        let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
-        let telegram = self.start_telegram(&shutdown);
-        eprintln!("Shoptalk is ready: http://{address}/");
-        if let Some(token) = console::setup_token(&self.store).await? {
-            eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
+        let config = Arc::new(config);
+        let app = Self { config, store, engine, dispatcher, importer, live, prompts, language_model };
+        if models == Models::All {
+            app.load_language_model().await;
         }
-        let service = self.router(&shutdown).into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
-        shutdown.cancel();
-        work.await?;
-        refresh.await?;
-        telegram.await?;
-        Ok(())
+        Ok(app)
     }
 
-    /// The bot, when there is one. Without it the rest of the shop still works.
-    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
-        let (app, shutdown) = (self.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
-                tracing::error!("Telegram is off: {error}");
+    /// Brings the chat model to its place, unless the settings name none. A shop without it is slower to translate and
+    /// otherwise whole, so that a failure is noted and ends nothing.
+    async fn load_language_model(&self) {
+        if self.config.models.chat.is_empty() {
+            return;
+        }
+        match open_language_model(&self.config).await {
+            Ok(model) => {
+                tracing::info!(model = model.name(), "the chat model is ready");
+                self.language_model.fill(model);
             }
-        })
-    }
-
-    /// Every page and API. Streams that would last for ever end at `shutdown`.
-    pub fn router(&self, shutdown: &CancellationToken) -> Router {
-        let console = ConsoleState::new(self.store.clone(), self.live.clone(), self.upload(), shutdown.clone());
-        Router::new()
-            .route("/healthz", get(|| async { "ok" }))
-            .merge(web_widget::router(self.widget_state(shutdown)))
-            .merge(console::router(console))
-    }
-
-    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
-        let media_dir = media_dir(&self.config);
-        let origins = &self.config.server.widget_origins;
-        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
-        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
-    }
-
-    /// What the console does with an uploaded file.
-    fn upload(&self) -> UploadFn {
-        let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
-        Arc::new(move |name, bytes| {
-            let (importer, engine) = (importer.clone(), Arc::clone(&engine));
-            Box::pin(async move {
-                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
-                let report = report.map_err(|error| error.to_string())?;
-                let summary = report.summary();
-                Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
-            })
-        })
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::warn!("no chat model, replies are the documents' own words: {why}");
+                self.language_model.fail(why);
+            }
+        }
     }
 }
 
@@ -225,19 +179,4 @@ pub(crate) fn progress_bar(steps: usize, what: &'static str) -> anyhow::Result<i
         eprintln!("{what} …");
     }
     Ok(bar)
-}
-
-/// Brings changes of documents and records into the conversations.
-async fn keep_fresh(engine: Arc<Engine>, shutdown: CancellationToken) {
-    while !shutdown.is_cancelled() {
-        match engine.refresh().await {
-            Ok(true) => tracing::info!("documents and records loaded again"),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "documents and records cannot be loaded"),
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(REFRESH) => {}
-        }
-    }
 }

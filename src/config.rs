@@ -125,7 +125,7 @@ impl Default for RetrievalConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read the settings {path}: {source}; check --config")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -152,7 +152,7 @@ impl Config {
                     .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
                 toml::from_str(&text).map_err(|error| ConfigError::Invalid {
                     path: path.to_owned(),
-                    message: error.to_string().trim_end().to_owned(),
+                    message: on_one_line(&text, &error),
                 })?
             }
         };
@@ -165,6 +165,15 @@ impl Config {
                 std::env::var("TELEGRAM_API_URL").ok().filter(|url| !url.is_empty()).or(telegram.api_url.take());
         }
         Ok(config)
+    }
+}
+
+/// What the parser found, on one line, with the line to mend.
+fn on_one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim_end().replace('\n', ", ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
     }
 }
 
@@ -227,7 +236,7 @@ pub struct ShopProfile {
 impl ShopProfile {
     /// Reads `shop.toml`; the error names the line to mend.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+        toml::from_str(text).map_err(|error| on_one_line(text, &error))
     }
 }
 
@@ -237,8 +246,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_and_named_with_its_line() {
-        let error = toml::from_str::<Config>("data_dir = \"x\"\n[server]\nlissten = \"1\"\n").unwrap_err().to_string();
-        assert!(error.contains("lissten") && error.contains("line 3"), "{error}");
+        let text = "data_dir = \"x\"\n[server]\nlissten = \"1\"\n";
+        let error = on_one_line(text, &toml::from_str::<Config>(text).unwrap_err());
+        assert_eq!(error, "line 3: unknown field `lissten`, expected `listen` or `widget_origins`");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub use sign_in::setup_token;
 use crate::{
     live::LiveHub,
     storage::{Role, Store},
+    telemetry::HealthFn,
 };
 use passwords::Attempts;
 
@@ -76,6 +77,7 @@ pub struct ConsoleState {
     store: Store,
     live: LiveHub,
     upload: UploadFn,
+    health: HealthFn,
     shutdown: CancellationToken,
     /// std's Mutex: it is never held across an await.
     attempts: Arc<Mutex<Attempts>>,
@@ -85,13 +87,14 @@ pub struct ConsoleState {
 }
 
 impl ConsoleState {
-    /// The console over a shop's store. `upload` reads files, `shutdown` ends the streams of live updates, which would
-    /// otherwise keep the server from stopping.
-    pub fn new(store: Store, live: LiveHub, upload: UploadFn, shutdown: CancellationToken) -> Self {
+    /// The console over a shop's store. `upload` reads files, `health` tells how the program is, `shutdown` ends the
+    /// streams of live updates, which would otherwise keep the server from stopping.
+    pub fn new(store: Store, live: LiveHub, upload: UploadFn, health: HealthFn, shutdown: CancellationToken) -> Self {
         Self {
             store,
             live,
             upload,
+            health,
             shutdown,
             attempts: Arc::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_AT_ONCE)),

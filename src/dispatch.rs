@@ -1,7 +1,11 @@
 //! Between inbox and engine: takes each waiting update, lets the engine make a turn of it, and commits the turn. One
 //! chat's updates are worked in order and one at a time; different chats side by side.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::{Notify, mpsc},
@@ -15,6 +19,7 @@ use crate::{
     live::{LiveEvent, LiveHub},
     message::{Channel, Inbound},
     storage::{PendingInbound, StorageError, Store, TurnOutcome},
+    telemetry,
 };
 
 /// Turns that are worked at the same time.
@@ -111,6 +116,7 @@ impl Dispatcher {
             Err(panic) => format!("the turn panicked: {panic}"),
         };
         tracing::error!(inbox_id = id, %error, "a turn failed");
+        telemetry::turn_failed(channel.as_str());
         if let Err(error) = self.store.inbound_failed(id, &error, ATTEMPTS_MAX).await {
             tracing::error!(inbox_id = id, %error, "a failed turn cannot be noted");
         }
@@ -119,6 +125,7 @@ impl Dispatcher {
     }
 
     async fn turn(&self, pending: &PendingInbound) -> anyhow::Result<()> {
+        let started = Instant::now();
         let inbound = &pending.inbound;
         let (channel, chat) = (inbound.channel, inbound.chat.as_str());
         let mut conversation =
@@ -134,6 +141,8 @@ impl Dispatcher {
             at: self.engine.now(),
         };
         self.store.commit_turn(&outcome).await?;
+        let route = turn.reply.as_ref().map_or("staff", |reply| reply.route.as_str());
+        telemetry::turn(channel.as_str(), conversation.language.as_str(), route, started.elapsed());
         self.live.announce(channel, chat, LiveEvent::Changed);
         Ok(())
     }

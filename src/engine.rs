@@ -18,7 +18,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 use crate::{
     answer::{self, Extract},
     conversation::{Conversation, Event, Exchange},
-    inference::{Embedder, InferenceError, LanguageModel},
+    inference::{Embedder, InferenceError, LanguageModelSlot},
     intents::{self, Intent, IntentClassifier, IntentScores},
     language::{detect_language, sentences},
     message::{
@@ -96,9 +96,9 @@ pub struct Turn {
 pub struct Engine {
     store: Store,
     embedder: Embedder,
-    language_model: Option<LanguageModel>,
+    language_model: LanguageModelSlot,
     classifier: IntentClassifier,
-    prompts: Prompts,
+    prompts: Arc<Prompts>,
     clock: Clock,
     // std's lock: held only to clone or replace the Arc, never across an await.
     snapshot: RwLock<Arc<Snapshot>>,
@@ -161,9 +161,9 @@ impl Engine {
     pub async fn open(
         store: Store,
         embedder: Embedder,
-        language_model: Option<LanguageModel>,
+        language_model: LanguageModelSlot,
         classifier: IntentClassifier,
-        prompts: Prompts,
+        prompts: Arc<Prompts>,
         clock: Clock,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
@@ -175,6 +175,11 @@ impl Engine {
     /// The time by the engine's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Name of the encoder.
+    pub fn encoder(&self) -> &str {
+        self.embedder.name()
     }
 
     /// What the engine knows of the shop right now.
@@ -349,7 +354,7 @@ impl Engine {
         if extract.language == asked.language {
             return extract.text.clone();
         }
-        if let Some(model) = &self.language_model {
+        if let Some(model) = self.language_model.get() {
             let request = self.prompts.translation(&extract.text, extract.language, asked.language);
             said.prompt = Some(self.prompts.translate.label());
             let translated = match model.generate(request) {
@@ -479,11 +484,7 @@ impl Engine {
                 passages: asked.found.iter().map(traced).collect(),
                 support: said.support,
                 encoder: self.embedder.name().to_owned(),
-                model: self
-                    .language_model
-                    .as_ref()
-                    .filter(|_| said.prompt.is_some())
-                    .map(|model| model.name().to_owned()),
+                model: self.language_model.get().filter(|_| said.prompt.is_some()).map(|model| model.name().to_owned()),
                 prompt: said.prompt,
             },
         }

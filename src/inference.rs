@@ -15,6 +15,7 @@ mod generation;
 mod gguf_chat;
 mod hashed;
 mod language_model;
+mod language_model_slot;
 mod language_model_thread;
 mod text_stream;
 pub mod threads;
@@ -24,6 +25,7 @@ pub use embedder_thread::LocalEmbedder;
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, ScriptedLanguageModel};
+pub use language_model_slot::LanguageModelSlot;
 pub use language_model_thread::LocalLanguageModel;
 
 /// Why a model gave no result.

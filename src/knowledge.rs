@@ -132,7 +132,10 @@ pub enum ReadError {
         found: String,
     },
     /// Rows that cannot be taken; none of the file's rows is.
-    #[error("nothing was imported from {name}: {count} bad values; {first}")]
+    #[error(
+        "nothing was imported from {name}: {count} bad {}; {first}; mend the file and import it again",
+        if *count == 1 { "value" } else { "values" }
+    )]
     BadRows {
         /// The file.
         name: String,
@@ -230,8 +233,10 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format, ReadError> {
         "pdf" => return Err(damaged(name, "PDF")),
         "rtf" => return Err(unsupported("RTF; save it as DOCX")),
         "xml" | "json" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
-        // Text, whatever its name.
-        _ => Format::Text,
+        "" | "txt" | "text" | "rst" | "adoc" | "org" | "log" => Format::Text,
+        // "Returns 2.1" has no extension.
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => Format::Text,
+        other => return Err(unsupported(&format!("files of the type .{other} are not known"))),
     };
     if matches!(format, Format::Html | Format::Markdown) && bytes.len() > MARKUP_MAX {
         return Err(ReadError::TooLarge {
@@ -296,6 +301,8 @@ mod tests {
         assert_eq!(format_of("a.txt", b"<!DOCTYPE html><p>x").unwrap(), Format::Html);
         assert_eq!(format_of("a.csv", b"a,b").unwrap(), Format::Csv);
         assert_eq!(format_of("README", b"hello").unwrap(), Format::Text);
+        assert_eq!(format_of("Returns 2.1", b"hello").unwrap(), Format::Text);
+        assert!(matches!(format_of("a.xyz", b"hello"), Err(ReadError::Unsupported { .. })));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! 4. Personal data is masked before it reaches a prompt, a log or the index.
 
 pub mod config;
+pub mod telemetry;
 pub mod message;
 pub mod language;
 pub mod catalog;
@@ -42,3 +43,4 @@ pub mod knowledge;
 pub mod console;
 pub mod storage;
 pub mod app;
+pub mod bench;

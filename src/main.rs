@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoptalk::{
     app::{self, App, Models},
+    bench,
     config::Config,
     knowledge::FileKind,
 };
@@ -22,10 +23,10 @@ struct Cli {
 #[derive(Args)]
 struct Shop {
     /// Settings file.
-    #[arg(long)]
+    #[arg(long, global = true)]
     config: Option<PathBuf>,
     /// Directory that holds everything the shop owns (default: data).
-    #[arg(long)]
+    #[arg(long, global = true)]
     data_dir: Option<PathBuf>,
 }
 
@@ -58,7 +59,7 @@ enum Command {
         #[arg(long)]
         demo: bool,
         /// Address and port to listen on (default: 127.0.0.1:8080).
-        #[arg(long)]
+        #[arg(long, value_parser = listen_address)]
         listen: Option<SocketAddr>,
     },
     /// Take in documents, products, orders, reviews and events. Importing again replaces.
@@ -87,13 +88,28 @@ enum Command {
         #[command(subcommand)]
         action: ModelsAction,
     },
+    /// Measure how fast this machine runs the product.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum)]
+        suite: BenchSuite,
+        /// Settings file; its models are measured.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Measure another engine beside.
+        #[arg(long, value_enum)]
+        against: Option<Against>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask without a channel.
     Ask {
         #[command(flatten)]
         shop: Shop,
         /// What to ask.
         question: Option<String>,
-        /// A file of conversations, one JSON object a line: {"id": …, "turns": […], "customer": …}.
+        /// A file of conversations, one JSON object a line: {"id": …, "turns": […], "customer": …}; - reads standard input.
         #[arg(long, conflicts_with = "question")]
         batch: Option<PathBuf>,
         /// Print one JSON object a turn.
@@ -119,6 +135,37 @@ enum ModelsAction {
         /// Names; without any, all that are here.
         names: Vec<String>,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BenchSuite {
+    /// The chat model: tokens a second while reading and writing.
+    Chat,
+    /// The encoder: sentences a second, and the time of one question.
+    Embed,
+    /// The search over 20,000 passages.
+    Retrieve,
+    /// The program on the demo shop: start, answers over HTTP, memory.
+    Serve,
+}
+
+impl BenchSuite {
+    fn suite(self) -> bench::Suite {
+        match self {
+            Self::Chat => bench::Suite::Chat,
+            Self::Embed => bench::Suite::Embed,
+            Self::Retrieve => bench::Suite::Retrieve,
+            Self::Serve => bench::Suite::Serve,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Against {
+    #[value(name = "llama.cpp")]
+    LlamaCpp,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -152,10 +199,31 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("shoptalk: {error:#}");
+            eprintln!("shoptalk: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes on one line; a cause that the text before it has told already is not repeated.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| cause.to_string().trim_end().replace('\n', " ")) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Reads `--listen`.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address = numeric.as_deref().unwrap_or(text).parse();
+    address.map_err(|_| "give an address and a port, such as 127.0.0.1:8080 or 0.0.0.0:80".to_owned())
 }
 
 /// Ctrl-C and SIGTERM end the program in order: turns in the making are finished.
@@ -186,11 +254,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             config.server.listen = listen.unwrap_or(config.server.listen);
             let shutdown = CancellationToken::new();
             tokio::spawn(stop_on_signal(shutdown.clone()));
-            let app = App::open(config, Models::All).await?;
-            if demo {
-                app::demo::import(&app).await?;
-            }
-            app.serve(shutdown).await?;
+            app::serve::run(config, demo, shutdown).await?;
         }
         Command::Chat { shop, demo } => {
             let app = App::open(shop.load_or_demo(demo)?, Models::All).await?;
@@ -217,14 +281,51 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Bench { suite, config, against, json } => {
+            anyhow::ensure!(
+                against.is_none(),
+                "comparing with another engine is not built in yet; measure without --against"
+            );
+            bench::run(Config::load(config.as_deref())?, suite.suite(), json).await?;
+        }
         Command::Ask { shop, question, batch, json, explain } => {
-            let app = App::open(shop.load()?, Models::All).await?;
+            let config = shop.load()?;
             match (question, batch) {
-                (Some(question), _) => app::ask::once(&app, question, json, explain).await?,
-                (None, Some(batch)) => app::ask::batch(&app, &batch, explain).await?,
-                _ => anyhow::bail!("say what to ask, or name a file with --batch"),
+                (Some(question), _) => {
+                    app::ask::once(&App::open(config, Models::All).await?, question, json, explain).await?;
+                }
+                (None, Some(path)) => {
+                    // What is wrong with the file is said before the models are loaded.
+                    let batch = app::ask::Batch::open(&path)?;
+                    app::ask::batch(&App::open(config, Models::All).await?, batch, explain).await?;
+                }
+                (None, None) => anyhow::bail!(
+                    "nothing to ask: write a question, as in shoptalk ask \"Do you deliver to Iceland?\", or give \
+                     conversations with --batch FILE (- is standard input)"
+                ),
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_says_nothing_twice() {
+        let told = anyhow::anyhow!("no such file").context("cannot read a.toml: no such file; check --config");
+        assert_eq!(sentence(&told), "cannot read a.toml: no such file; check --config");
+        let untold = Err::<(), _>(anyhow::anyhow!("line 1\nline 2")).context("cannot start").unwrap_err();
+        assert_eq!(sentence(&untold), "cannot start: line 1 line 2");
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert_eq!(listen_address("localhost:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert!(listen_address("8080").unwrap_err().contains("127.0.0.1:8080"));
+    }
 }

@@ -182,7 +182,17 @@ impl ModelStore {
         if let Some((files, _)) = self.cached_entry(entry) {
             return Ok(files);
         }
-        let record = self.fetch(entry, &dir).await?;
+        let cut_off = Self::cut_off(&dir);
+        if let Some(cut_off) = &cut_off {
+            self.sources.notices.say(&format!("{cut_off}, fetching {name} again"));
+        }
+        let record = self.fetch(entry, &dir).await.map_err(|error| match (error, cut_off) {
+            (ModelsError::Unavailable { name, mut reasons }, Some(cut_off)) => {
+                reasons.insert(0, cut_off);
+                ModelsError::Unavailable { name, reasons }
+            }
+            (error, _) => error,
+        })?;
         record.write(&dir)?;
         Ok(Self::files_of(&dir, &record))
     }
@@ -207,6 +217,15 @@ impl ModelStore {
             }
         }
         Ok(reports)
+    }
+
+    /// What is wrong with a model that was fetched once and has lost a part of a file since.
+    fn cut_off(dir: &Path) -> Option<String> {
+        Record::read(dir)?.files.into_values().find_map(|stored| {
+            let path = dir.join(&stored.file);
+            let size = fs::metadata(&path).ok()?.len();
+            (size != stored.bytes).then(|| format!("{} holds {size} of {} bytes", path.display(), stored.bytes))
+        })
     }
 
     async fn fetch(&self, entry: &ModelEntry, dir: &Path) -> Result<Record, ModelsError> {

@@ -39,6 +39,7 @@ pub enum Phrase {
     TooLong,
     Handoff,
     HandoffSorry,
+    PassedOn,
     Decline,
     DeclineOffTopic,
     DeclineAttack,
@@ -59,7 +60,7 @@ pub enum Phrase {
 }
 
 impl Phrase {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -71,6 +72,7 @@ impl Phrase {
         Self::TooLong,
         Self::Handoff,
         Self::HandoffSorry,
+        Self::PassedOn,
         Self::Decline,
         Self::DeclineOffTopic,
         Self::DeclineAttack,

@@ -152,9 +152,7 @@ impl KnowledgeIndex {
         let spread = self.spread(&vector);
         let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
         for scores in [&words, &words_across] {
-            let mut by_words: Vec<(u32, f32)> = scores.iter().map(|(id, score)| (*id, *score)).collect();
-            by_words.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            candidates.extend(by_words.into_iter().take(CANDIDATES).map(|(id, _)| id));
+            candidates.extend(scores.best(CANDIDATES));
         }
         candidates.sort_unstable();
         candidates.dedup();
@@ -162,7 +160,7 @@ impl KnowledgeIndex {
         let mut found: Vec<Found> = found
             .map(|(id, passage)| {
                 let cosine = dot(&vector, &passage.embedding);
-                let bm25 = words.get(&id).copied().unwrap_or(0.0);
+                let bm25 = words.get(id);
                 let cross_language = passage.chunk.language != question.language;
                 let query = if cross_language { &across } else { &query };
                 let (mean, deviation) = spread.get(&passage.chunk.language).copied().unwrap_or((cosine, 1.0));

@@ -6,7 +6,7 @@ mod conversations;
 mod knowledge;
 mod records;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -114,8 +114,18 @@ impl Store {
                 Migration::new(version, description.into(), MigrationType::Simple, sql, false)
             })
             .collect();
-        Migrator::with_migrations(migrations).run(&self.pool).await?;
-        Ok(())
+        let migrator = Migrator::with_migrations(migrations);
+        // Postgres locks while it migrates. SQLite does not: of two processes that make a new database at the same moment
+        // one fails as a whole, and finds the work done when it looks again.
+        let mut tries_left = if sqlite { MIGRATION_TRIES } else { 1 };
+        loop {
+            tries_left -= 1;
+            match migrator.run(&self.pool).await {
+                Ok(()) => return Ok(()),
+                Err(error) if tries_left == 0 => return Err(error.into()),
+                Err(_) => tokio::time::sleep(MIGRATION_PAUSE).await,
+            }
+        }
     }
 
     /// A transaction that may write. Hold it shortly: on SQLite nobody else writes meanwhile.
@@ -150,6 +160,17 @@ impl Store {
         Ok(self.setting(KNOWLEDGE_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or(0))
     }
 
+    /// How many messages wait for their turn, and how many replies for their delivery.
+    pub async fn waiting_counts(&self) -> Result<(i64, i64)> {
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'pending') AS inbox,
+                    (SELECT COUNT(*) FROM outbox WHERE state = 'pending') AS outbox",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((row.try_get("inbox")?, row.try_get("outbox")?))
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
@@ -158,6 +179,9 @@ impl Store {
 }
 
 const KNOWLEDGE_VERSION: &str = "knowledge_version";
+/// How often and after which pause a migration is tried that another process may be doing too.
+const MIGRATION_TRIES: u32 = 5;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 
 struct WriteTransaction<'a> {
     transaction: sqlx::Transaction<'static, Any>,

@@ -1,4 +1,5 @@
-//! `shoptalk import`: a merchant's files into the shop, a line per file.
+//! `shoptalk import`: a merchant's files into the shop, a line per file: what went in on standard output, what was
+//! refused and why on standard error.
 
 use std::path::PathBuf;
 
@@ -22,7 +23,14 @@ pub async fn run(config: &Config, paths: &[PathBuf], kind: Option<FileKind>) -> 
 pub async fn import_all(importer: &Importer, paths: &[PathBuf], kind: Option<FileKind>) -> anyhow::Result<usize> {
     let mut refused = 0;
     let mut pictures = 0;
-    for path in files(paths)? {
+    let found = files(paths)?;
+    anyhow::ensure!(
+        !found.is_empty(),
+        "nothing to import in {}; a folder's Markdown, text, HTML, CSV, XLSX, DOCX, PDF, JSON lines and pictures are \
+         taken",
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    );
+    for path in found {
         match importer.import_path(&path, kind, chrono::Utc::now()).await {
             Ok(FileReport { kind: "pictures", .. }) => pictures += 1,
             Ok(report) => {
@@ -33,7 +41,7 @@ pub async fn import_all(importer: &Importer, paths: &[PathBuf], kind: Option<Fil
             }
             Err(error) => {
                 refused += 1;
-                println!("✗ {error}");
+                eprintln!("✗ {error}");
             }
         }
     }

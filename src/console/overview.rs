@@ -9,7 +9,10 @@ use super::{
     frame::{PageResult, page as render},
     layout::{Layout, Locale, Section},
 };
-use crate::storage::ConversationCounts;
+use crate::{
+    storage::ConversationCounts,
+    telemetry::{Health, ModelState, Status},
+};
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -22,6 +25,28 @@ struct OverviewPage {
     orders: i64,
     reviews: i64,
     events: i64,
+    health: Health,
+}
+
+impl OverviewPage {
+    /// How the program is, in one line.
+    fn state(&self) -> String {
+        let t = self.l.t;
+        let answers = match self.health.status {
+            Status::Starting => t.health_starting,
+            Status::Ready => t.health_ready,
+            Status::Degraded => t.health_degraded,
+            Status::Unavailable => t.health_unavailable,
+        };
+        let chat = match &self.health.chat_model {
+            ModelState::Ready => t.chat_ready.to_owned(),
+            ModelState::Loading => t.chat_loading.to_owned(),
+            ModelState::Absent => t.chat_absent.to_owned(),
+            ModelState::Failed(why) => self.l.named(t.chat_failed, why),
+        };
+        let encoder = self.l.named(t.health_encoder, &self.health.encoder);
+        [answers, &chat, &encoder].join(" · ")
+    }
 }
 
 /// `GET /console`
@@ -39,6 +64,7 @@ pub(super) async fn page(State(state): State<ConsoleState>, locale: Locale, staf
         orders,
         reviews,
         events,
+        health: (state.health)().await,
     };
     render(StatusCode::OK, &overview)
 }

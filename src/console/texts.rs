@@ -76,6 +76,16 @@ texts! {
     start_documents: "Upload the shop's documents: returns, delivery, questions and answers. The bot answers from them and from nothing else.", "上传店铺资料：退换货、配送、常见问答。机器人只根据这些资料回答。";
     start_conversation: "Write to the bot on the shop's page. The conversation appears here at once.", "在店铺页面上给机器人发消息，对话会立即显示在这里。";
 
+    health_starting: "The shop is being opened", "店铺正在启动";
+    health_ready: "The bot answers", "机器人正常回复";
+    health_degraded: "The bot answers, but not all of it is there", "机器人可以回复，但部分功能缺失";
+    health_unavailable: "The bot cannot answer: the database does not", "机器人无法回复：数据库没有响应";
+    health_encoder: "Encoder: {name}", "编码模型：{name}";
+    chat_ready: "Chat model: ready", "对话模型：就绪";
+    chat_loading: "Chat model: being loaded", "对话模型：加载中";
+    chat_absent: "Chat model: none, replies are the documents’ own words", "对话模型：未使用，直接引用资料原文";
+    chat_failed: "Chat model: could not be loaded ({name})", "对话模型：无法加载（{name}）";
+
     // Conversations
     search: "Search in messages", "搜索消息";
     search_button: "Search", "搜索";

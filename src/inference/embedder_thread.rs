@@ -12,6 +12,7 @@ use super::{
     encoder::{Encoder, TextKind},
     threads::QuestionTurn,
 };
+use crate::telemetry;
 
 /// Requests that may wait; the next question is refused, the next bulk request waits for a place.
 const QUESTIONS_WAITING_MAX: usize = 64;
@@ -62,7 +63,10 @@ impl LocalEmbedder {
     pub(crate) async fn embed_queries(&self, texts: Vec<String>) -> Vectors {
         let (reply, vectors) = oneshot::channel();
         self.questions.try_send(Request { texts, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => InferenceError::Overloaded,
+            mpsc::error::TrySendError::Full(_) => {
+                telemetry::overloaded("encoder");
+                InferenceError::Overloaded
+            }
             mpsc::error::TrySendError::Closed(_) => InferenceError::Stopped,
         })?;
         vectors.await.unwrap_or(Err(InferenceError::Stopped))

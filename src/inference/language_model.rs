@@ -47,6 +47,22 @@ impl LanguageModel {
         }
     }
 
+    /// Tokens of a chat as the model reads it, its template included.
+    pub fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
+        match self {
+            Self::Local(local) => local.prompt_tokens(messages),
+            Self::Scripted(_) => Ok(messages.iter().map(|message| message.content.split_whitespace().count()).sum()),
+        }
+    }
+
+    /// Tokens of a text.
+    pub fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
+        match self {
+            Self::Local(local) => local.count_tokens(text),
+            Self::Scripted(_) => Ok(text.split_whitespace().count()),
+        }
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         match self {

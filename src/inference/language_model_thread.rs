@@ -19,7 +19,7 @@ use super::{
     text_stream::TextStream,
     threads,
 };
-use crate::models::ModelFiles;
+use crate::{models::ModelFiles, telemetry};
 
 /// Requests that may wait; an answer takes seconds, so a longer queue would only make people wait in vain.
 const WAITING_MAX: usize = 4;
@@ -78,13 +78,24 @@ impl LocalLanguageModel {
         scores.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
+    pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
+        Ok(self.format.prompt(messages, 0)?.len())
+    }
+
+    pub(crate) fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
+        Ok(self.format.encode(text)?.len())
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     fn submit(&self, job: Job) -> Result<(), InferenceError> {
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => InferenceError::Overloaded,
+            TrySendError::Full(_) => {
+                telemetry::overloaded("chat");
+                InferenceError::Overloaded
+            }
             TrySendError::Disconnected(_) => InferenceError::Stopped,
         })
     }

@@ -18,6 +18,7 @@ use crate::{
     inference::{Embedder, InferenceError},
     message::Timestamp,
     storage::{DocumentWrite, StorageError, Store, StoredProduct},
+    telemetry,
 };
 
 /// Setting that holds the shop's profile as JSON.
@@ -34,7 +35,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The file cannot be opened.
-    #[error("{path} cannot be opened: {source}")]
+    #[error("{path} cannot be opened ({source}); check the path and its permissions")]
     Open {
         /// Which file.
         path: String,
@@ -116,6 +117,21 @@ impl Importer {
 
     /// Imports a file's bytes. Its kind is found from its content when not given.
     pub async fn import_bytes(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        kind: Option<FileKind>,
+        at: Timestamp,
+    ) -> Result<FileReport, ImportError> {
+        let report = self.take_in(name, bytes, kind, at).await;
+        match &report {
+            Ok(report) => telemetry::imported(report.kind, report.count),
+            Err(_) => telemetry::import_refused(),
+        }
+        report
+    }
+
+    async fn take_in(
         &self,
         name: &str,
         bytes: Vec<u8>,

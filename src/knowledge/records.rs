@@ -74,23 +74,34 @@ pub fn detect_kind(name: &str, bytes: &[u8]) -> FileKind {
     kind.unwrap_or(FileKind::Document)
 }
 
+/// Names of an article number that nothing else has; an `id` alone may number anything.
+const ARTICLE: &[&str] = &["sku", "product_sku", "variant_sku", "article_number", "货号", "商品编号", "商品编码"];
+/// Beside an article number, two of these say that rows are products.
+const PRODUCT: [&[&str]; 6] =
+    [values::TITLE, values::PRICE, values::STOCK, values::CURRENCY, values::CATEGORY, values::COMPATIBLE];
+/// Beside the number of an order, one of these says that rows are orders.
+const ORDER: [&[&str]; 6] =
+    [values::STATUS, values::ITEMS, values::CUSTOMER, values::EMAIL, values::TRACKING, values::TOTAL];
+
+/// What rows are, also where a column is missing that they cannot do without: the reader then names it, while orders
+/// that are taken for a document would be quoted to shoppers.
 fn kind_of(source: &Source) -> FileKind {
     let has = |names: &[&str]| source.column(names).is_some();
+    let described = [values::STOCK, values::CURRENCY, values::CATEGORY, values::DESCRIPTION].into_iter().any(has);
     if shopify::is_shopify(source) {
         FileKind::Products
     } else if super::tables::QuestionColumns::find(source.shown_columns()).is_some() {
         FileKind::QuestionsAnswers
-    } else if has(values::EVENT) && has(values::SKU) && has(values::CUSTOMER) {
+    } else if has(values::EVENT) && (has(values::SKU) && has(values::CUSTOMER) || has(ARTICLE)) {
         FileKind::Events
-    } else if has(values::ORDER_ID) && (has(values::STATUS) || has(values::ITEMS)) {
+    } else if has(values::ORDER_ID) && ORDER.into_iter().any(has) {
         FileKind::Orders
-    } else if has(values::SKU)
-        && has(values::TITLE)
-        && has(values::PRICE)
-        && [values::STOCK, values::CURRENCY, values::CATEGORY, values::DESCRIPTION].into_iter().any(has)
+    } else if has(values::SKU) && has(values::TITLE) && has(values::PRICE) && described
+        || has(ARTICLE) && PRODUCT.into_iter().filter(|names| has(names)).count() >= 2
     {
         FileKind::Products
-    } else if has(values::SKU) && has(values::RATING) && has(values::REVIEW_TEXT) {
+    } else if has(values::SKU) && has(values::RATING) && has(values::REVIEW_TEXT) || has(ARTICLE) && has(values::RATING)
+    {
         FileKind::Reviews
     } else {
         FileKind::Document

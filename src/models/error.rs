@@ -61,7 +61,7 @@ pub enum ModelsError {
         reason: String,
     },
     /// No source has the model.
-    #[error("cannot fetch {name}: {}", reasons.join("; "))]
+    #[error("cannot fetch {name}: {}; check the network and run `shoptalk models pull {name}`", reasons.join("; "))]
     Unavailable {
         /// The model.
         name: String,

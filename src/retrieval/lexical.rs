@@ -239,15 +239,15 @@ impl LexicalIndex {
     }
 
     /// BM25 of every passage that has a term of the question.
-    pub fn scores(&self, query: &LexicalQuery) -> HashMap<u32, f32> {
-        let mut scores: HashMap<u32, f32> = HashMap::new();
+    pub fn scores(&self, query: &LexicalQuery) -> Scores {
+        let mut scores = Scores { by_passage: vec![0.0; self.lengths.len()] };
         for (term, weight) in &query.terms {
             let Some(postings) = self.postings.get(term) else { continue };
             let idf = self.idf(term);
             for &(passage, count) in postings {
                 let length = self.lengths[passage as usize] / self.length_mean;
                 let tf = count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
-                *scores.entry(passage).or_default() += weight * idf * tf;
+                scores.by_passage[passage as usize] += weight * idf * tf;
             }
         }
         scores
@@ -268,6 +268,34 @@ impl LexicalIndex {
             }
         }
         if total > 0.0 { covered / total } else { 0.0 }
+    }
+}
+
+/// BM25 of passages for one question. A frequent word stands in thousands of them, so there is a place for each rather
+/// than a map.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    by_passage: Vec<f32>,
+}
+
+impl Scores {
+    /// A passage's score, 0 when it has no term of the question.
+    pub fn get(&self, passage: u32) -> f32 {
+        self.by_passage.get(passage as usize).copied().unwrap_or(0.0)
+    }
+
+    /// The passages with the highest scores, best first and the earlier one first among equals, at most `limit`; those
+    /// without any term are left out.
+    pub fn best(&self, limit: usize) -> Vec<u32> {
+        let better = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let scored = (0u32..).zip(self.by_passage.iter().copied()).filter(|(_, score)| *score > 0.0);
+        let mut scored: Vec<(u32, f32)> = scored.collect();
+        if limit < scored.len() {
+            scored.select_nth_unstable_by(limit, better);
+            scored.truncate(limit);
+        }
+        scored.sort_unstable_by(better);
+        scored.into_iter().map(|(passage, _)| passage).collect()
     }
 }
 
@@ -311,7 +339,7 @@ mod tests {
     use super::*;
 
     fn best(index: &LexicalIndex, question: &str) -> Option<u32> {
-        index.scores(&index.query(question, 1.0)).into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(id, _)| id)
+        index.scores(&index.query(question, 1.0)).best(1).first().copied()
     }
 
     #[test]

@@ -5,15 +5,29 @@ use qdrant_client::{
     qdrant::{
         CreateCollectionBuilder, DeletePointsBuilder, Distance, Filter, PointStruct, ScrollPointsBuilder,
         SearchPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder, point_id::PointIdOptions,
+        vectors_config::Config as VectorsKind,
     },
 };
+use sha2::{Digest, Sha256};
 
 /// Why vectors could not be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum VectorError {
     /// The Qdrant server did not do what was asked.
-    #[error("Qdrant: {0}; check `qdrant_url` under [retrieval], or leave it out to use the built-in index")]
+    #[error(
+        "Qdrant: {}; check that the server runs and that `qdrant_url` under [retrieval] is its gRPC address (port 6334), \
+         or leave it out to use the built-in index",
+        reason(.0)
+    )]
     Qdrant(Box<qdrant_client::QdrantError>),
+}
+
+/// The server's words without the headers of its response.
+fn reason(error: &qdrant_client::QdrantError) -> String {
+    match error {
+        qdrant_client::QdrantError::ResponseError { status } => format!("{:?}: {}", status.code(), status.message()),
+        other => other.to_string(),
+    }
 }
 
 impl From<qdrant_client::QdrantError> for VectorError {
@@ -62,7 +76,8 @@ impl VectorIndex {
 
     /// An index on a Qdrant server; `url` is its gRPC address.
     pub fn qdrant(url: &str, collection: &str) -> Result<Self, VectorError> {
-        let client = Qdrant::from_url(url).build()?;
+        // The check would ask the server from here, block, and print to standard output.
+        let client = Qdrant::from_url(url).skip_compatibility_check().build()?;
         Ok(Self::Qdrant { client, collection: collection.to_owned() })
     }
 
@@ -105,10 +120,16 @@ fn row_of(id: &PointIdOptions) -> Option<u32> {
     }
 }
 
-/// Rows are points `0..n`; a point whose chunk and place have not changed is not sent again.
+/// Rows are points `0..n`; a point that holds the chunk and the vector already is not sent again.
 async fn fill_qdrant(client: &Qdrant, collection: &str, rows: &[(&str, &[f32])]) -> Result<(), VectorError> {
     let dimensions = rows.first().map_or(384, |row| row.1.len()) as u64;
-    if !client.collection_exists(collection).await? {
+    let exists = client.collection_exists(collection).await?;
+    let fits = exists && (rows.is_empty() || vector_size(client, collection).await? == Some(dimensions));
+    if exists && !fits {
+        // Another encoder's vectors.
+        client.delete_collection(collection).await?;
+    }
+    if !fits {
         let params = VectorParamsBuilder::new(dimensions, Distance::Dot);
         client.create_collection(CreateCollectionBuilder::new(collection).vectors_config(params)).await?;
     }
@@ -116,10 +137,14 @@ async fn fill_qdrant(client: &Qdrant, collection: &str, rows: &[(&str, &[f32])])
     let changed: Vec<PointStruct> = rows
         .iter()
         .enumerate()
-        .filter(|(row, (chunk, _))| present.get(&(*row as u64)).is_none_or(|known| known != chunk))
-        .map(|(row, (chunk, vector))| {
-            let payload = Payload::from(serde_json::Map::from_iter([("chunk".to_owned(), (*chunk).into())]));
-            PointStruct::new(row as u64, vector.to_vec(), payload)
+        .filter_map(|(row, (chunk, vector))| {
+            let row = row as u64;
+            let content = content_id(chunk, vector);
+            if present.get(&row) == Some(&content) {
+                return None;
+            }
+            let payload = Payload::from(serde_json::Map::from_iter([(CONTENT.to_owned(), content.into())]));
+            Some(PointStruct::new(row, vector.to_vec(), payload))
         })
         .collect();
     for batch in changed.chunks(BATCH) {
@@ -131,6 +156,30 @@ async fn fill_qdrant(client: &Qdrant, collection: &str, rows: &[(&str, &[f32])])
         client.delete_points(DeletePointsBuilder::new(collection).points(ids).wait(true)).await?;
     }
     Ok(())
+}
+
+/// Payload that tells what a point holds.
+const CONTENT: &str = "content";
+
+/// Digest of a chunk's id and its vector: a chunk keeps its id when its text is embedded anew.
+fn content_id(chunk: &str, vector: &[f32]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(chunk.as_bytes());
+    hasher.update([0]);
+    for value in vector {
+        hasher.update(value.to_le_bytes());
+    }
+    hex::encode(&hasher.finalize()[..16])
+}
+
+/// Numbers per vector of a collection; `None` when it was made by something else and holds several vectors a point.
+async fn vector_size(client: &Qdrant, collection: &str) -> Result<Option<u64>, VectorError> {
+    let params = client.collection_info(collection).await?.result.and_then(|info| info.config?.params);
+    let vectors = params.and_then(|params| params.vectors_config?.config);
+    Ok(match vectors {
+        Some(VectorsKind::Params(params)) => Some(params.size),
+        _ => None,
+    })
 }
 
 async fn present_points(
@@ -146,9 +195,9 @@ async fn present_points(
         }
         let page = client.scroll(scroll).await?;
         for point in page.result {
-            let chunk = point.payload.get("chunk").and_then(|value| value.as_str()).cloned().unwrap_or_default();
+            let content = point.payload.get(CONTENT).and_then(|value| value.as_str()).cloned().unwrap_or_default();
             if let Some(PointIdOptions::Num(row)) = point.id.and_then(|id| id.point_id_options) {
-                present.insert(row, chunk);
+                present.insert(row, content);
             }
         }
         match page.next_page_offset {

@@ -17,12 +17,13 @@ const ALLOWED: &[(&str, &str)] = &[
     ("conversation", "message catalog"),
     ("live", "message"),
     ("privacy", "message"),
+    ("telemetry", ""),
     ("models", "config"),
-    ("inference", "config models"),
+    ("inference", "config models telemetry"),
     ("intents", "message inference"),
     ("prompts", "inference message"),
     ("storage", "message catalog conversation config knowledge"),
-    ("knowledge", "catalog config inference language message storage"),
+    ("knowledge", "catalog config inference language message storage telemetry"),
     ("retrieval", "config inference knowledge language message storage"),
     ("answer", "catalog conversation inference knowledge language message prompts retrieval"),
     ("orders", "catalog message privacy storage"),
@@ -32,9 +33,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "answer catalog config conversation inference intents knowledge language message orders privacy prompts \
          recommend retrieval storage",
     ),
-    ("dispatch", "conversation engine live message storage"),
+    ("dispatch", "conversation engine live message storage telemetry"),
     ("channels", "catalog config conversation dispatch engine live message storage"),
-    ("console", "catalog conversation knowledge live message storage"),
+    ("bench", "app config inference knowledge message retrieval storage"),
+    ("console", "catalog conversation knowledge live message storage telemetry"),
 ];
 
 /// Words that only the files of one part may contain.

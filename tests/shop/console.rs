@@ -22,6 +22,7 @@ use shoptalk::{
     live::LiveHub,
     message::{Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, Reply, Route, Sentiment, Trace},
     storage::{DocumentWrite, Role, Store, TurnOutcome},
+    telemetry::{Health, HealthFn, ModelState, Status},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,7 @@ impl TestConsole {
         let store = Store::open(dir.path()).await.unwrap();
         let live = LiveHub::default();
         let shutdown = CancellationToken::new();
-        let state = ConsoleState::new(store.clone(), live.clone(), fake_upload(), shutdown.clone());
+        let state = ConsoleState::new(store.clone(), live.clone(), fake_upload(), fake_health(), shutdown.clone());
         let service = console::router(state).into_make_service_with_connect_info::<SocketAddr>();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,6 +119,16 @@ impl TestConsole {
         };
         self.store.replace_document(&document).await.unwrap().id
     }
+}
+
+/// A shop whose chat model could not be loaded.
+fn fake_health() -> HealthFn {
+    let chat_model = ModelState::Failed("the file is <b>short</b>".to_owned());
+    let health = Health { status: Status::Degraded, chat_model, encoder: "e5".to_owned(), ..Health::starting() };
+    Arc::new(move || {
+        let health = health.clone();
+        Box::pin(async move { health })
+    })
 }
 
 /// Takes every file but those called `broken...`.

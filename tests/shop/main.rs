@@ -2,12 +2,18 @@
 
 mod architecture;
 mod browser;
+mod command_line;
 mod console;
+mod conversations;
+mod dispatch;
+mod health;
 mod inference;
 mod intents;
 mod knowledge;
 mod models;
 mod recommend;
+mod retrieval;
+mod storage;
 mod support;
 mod telegram;
 mod web_widget;

@@ -203,6 +203,15 @@ async fn a_document_shows_what_was_read_and_is_deleted_after_a_question() {
 }
 
 #[tokio::test]
+async fn the_first_page_says_in_one_line_how_the_program_is() {
+    let shop = TestConsole::start().await;
+    let page = shop.logged_in(Role::Viewer).await.page("/console").await;
+    let line = page.lines().find(|line| line.contains("Encoder: e5")).expect("the line");
+    assert!(line.contains("not all of it is there"), "{line}");
+    assert!(line.contains("could not be loaded") && !line.contains("<b>"), "{line}");
+}
+
+#[tokio::test]
 async fn the_owner_adds_people_and_a_taken_address_is_said() {
     let shop = TestConsole::start().await;
     let mut owner = shop.logged_in(Role::Owner).await;

@@ -1,9 +1,10 @@
 //! What several parts of the tests stand on.
 
+pub mod databases;
 pub mod fake_telegram;
 pub mod process;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
 /// How long something that must happen may take on a busy machine; the first start of all trains the intent head.
 pub const DEADLINE: Duration = Duration::from_mins(5);
@@ -19,4 +20,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check:
         }
     };
     tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("this never happened: {what}"))
+}
+
+/// A path as settings write it.
+pub fn quoted(path: &Path) -> String {
+    toml::Value::from(path.display().to_string()).to_string()
 }

@@ -1,0 +1,153 @@
+//! `shoptalk serve`: listens first, so that a taken port is said at once and the health can be asked from the start;
+//! then opens the shop and lets shoppers in; the chat model comes last, while the first questions are answered.
+
+use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Models, health::Door, media_dir};
+use crate::{
+    channels::{telegram, web_widget},
+    config::Config,
+    console::{self, ConsoleState, UploadFn, UploadReport},
+    engine::Engine,
+    telemetry::{self, HealthFn},
+};
+
+/// How soon a change of the shop's documents and records reaches the conversations.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How often measured times are folded into their histograms, so that they do not pile up where nobody asks for them.
+const METRICS_UPKEEP: Duration = Duration::from_secs(30);
+
+/// Serves until `shutdown`, with the demo shop when `demo` and the data directory is empty.
+pub async fn run(config: Config, demo: bool, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let listen = config.server.listen;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+    let address = listener.local_addr()?;
+    let metrics = telemetry::install().context("metrics cannot be kept")?;
+    let upkeep = tokio::spawn(keep_metrics(metrics.clone()));
+    let door = Door::new(metrics);
+    let service = door.router().into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let server = tokio::spawn(server.into_future());
+    eprintln!("Shoptalk listens on http://{address}/ and opens the shop …");
+    let opened = tokio::select! {
+        opened = open(config, demo) => Some(opened?),
+        () = shutdown.cancelled() => None,
+    };
+    if let Some(app) = opened {
+        door.open(app.clone(), app.router(&shutdown));
+        app.work(address, &shutdown).await?;
+    }
+    server.await??;
+    upkeep.abort();
+    Ok(())
+}
+
+async fn open(config: Config, demo: bool) -> anyhow::Result<App> {
+    let app = App::open(config, Models::ChatLater).await?;
+    if demo {
+        super::demo::import(&app).await?;
+    }
+    Ok(app)
+}
+
+async fn keep_metrics(metrics: metrics_exporter_prometheus::PrometheusHandle) {
+    loop {
+        tokio::time::sleep(METRICS_UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+impl App {
+    /// Everything beside the pages, until `shutdown`.
+    async fn work(self, address: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        let turns = tokio::spawn({
+            let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
+            async move { dispatcher.run(shutdown).await }
+        });
+        let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
+        let telegram = self.start_telegram(shutdown);
+        eprintln!("Shoptalk is ready: http://{address}/");
+        if let Some(token) = console::setup_token(&self.store).await? {
+            eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
+        }
+        let chat_model = tokio::spawn({
+            let app = self.clone();
+            async move { app.load_language_model().await }
+        });
+        shutdown.cancelled().await;
+        chat_model.abort();
+        turns.await?;
+        refresh.await?;
+        telegram.await?;
+        Ok(())
+    }
+
+    /// The bot, when there is one. Without it the rest of the shop still works.
+    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let (app, shutdown) = (self.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let Some(config) = &app.config.telegram else { return };
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+                tracing::error!("Telegram is off: {error}");
+            }
+        })
+    }
+
+    /// Every page and API. Streams that would last for ever end at `shutdown`.
+    pub fn router(&self, shutdown: &CancellationToken) -> Router {
+        let (store, live) = (self.store.clone(), self.live.clone());
+        let console = ConsoleState::new(store, live, self.upload(), self.health_fn(), shutdown.clone());
+        Router::new().merge(web_widget::router(self.widget_state(shutdown))).merge(console::router(console))
+    }
+
+    fn widget_state(&self, shutdown: &CancellationToken) -> web_widget::WidgetState {
+        let media_dir = media_dir(&self.config);
+        let origins = &self.config.server.widget_origins;
+        let (store, dispatcher, live) = (self.store.clone(), self.dispatcher.clone(), self.live.clone());
+        web_widget::WidgetState::new(store, dispatcher, live, media_dir, origins, shutdown.clone())
+    }
+
+    fn health_fn(&self) -> HealthFn {
+        let app = self.clone();
+        Arc::new(move || {
+            let app = app.clone();
+            Box::pin(async move { app.health().await })
+        })
+    }
+
+    /// What the console does with an uploaded file.
+    fn upload(&self) -> UploadFn {
+        let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
+        Arc::new(move |name, bytes| {
+            let (importer, engine) = (importer.clone(), Arc::clone(&engine));
+            Box::pin(async move {
+                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let summary = report.summary();
+                Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
+            })
+        })
+    }
+}
+
+/// Brings changes of documents and records into the conversations.
+async fn keep_fresh(engine: Arc<Engine>, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match engine.refresh().await {
+            Ok(true) => tracing::info!("documents and records loaded again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "documents and records cannot be loaded"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(REFRESH) => {}
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! What the store promises, on each database that the shop can keep: every step happens once and as a whole.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+use shoptalk::{
+    catalog::{EventKind, Money, Order, OrderItem, OrderStatus, Product, Review, ShopEvent},
+    conversation::{Conversation, Event, State},
+    knowledge::{Chunk, ChunkKind},
+    message::{Channel, Inbound, Language, LatencyMs, Reply, Route, Sentiment, Trace},
+    storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
+};
+
+use crate::support::databases::{Database, on_each_database};
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
+}
+
+fn inbound(channel: Channel, chat: &str, update_id: &str) -> Inbound {
+    Inbound {
+        channel,
+        chat: chat.to_owned(),
+        update_id: update_id.to_owned(),
+        text: format!("message {update_id} 你好"),
+        customer: None,
+        language_hint: None,
+        received_at: at(0),
+    }
+}
+
+fn reply(text: &str, handoff: bool) -> Reply {
+    Reply {
+        text: text.to_owned(),
+        language: Language::En,
+        intent: "other".to_owned(),
+        intent_confidence: 0.5,
+        route: Route::Answer,
+        citations: vec![],
+        products: vec![],
+        handoff,
+        declined: false,
+        sentiment: Sentiment::Neutral,
+        generated: false,
+        latency_ms: LatencyMs::default(),
+        suggestions: vec![],
+        trace: Trace::default(),
+    }
+}
+
+/// Accepts a message and commits its turn; returns the ids of both messages.
+async fn turn(store: &Store, channel: Channel, chat: &str, id: &str, reply: Option<&Reply>) -> (i64, Option<i64>) {
+    let inbox_id = store.accept(&inbound(channel, chat, id)).await.unwrap().unwrap();
+    commit(store, inbox_id, channel, chat, reply).await.unwrap()
+}
+
+async fn commit(
+    store: &Store,
+    inbox_id: i64,
+    channel: Channel,
+    chat: &str,
+    reply: Option<&Reply>,
+) -> Option<(i64, Option<i64>)> {
+    let conversation = Conversation::new(channel, chat);
+    let outcome = TurnOutcome { inbox_id, conversation: &conversation, shopper_text: "hello", reply, at: at(1) };
+    store.commit_turn(&outcome).await.unwrap()
+}
+
+async fn state(store: &Store, channel: Channel, chat: &str) -> State {
+    store.conversation(channel, chat).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn an_update_is_kept_once_in_order_and_for_the_next_process() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let first = store.accept(&inbound(Channel::Telegram, "a", "1")).await.unwrap().unwrap();
+        assert_eq!(store.accept(&inbound(Channel::Telegram, "a", "1")).await.unwrap(), None);
+        // The same id in another chat or channel is another update.
+        assert!(store.accept(&inbound(Channel::Telegram, "b", "1")).await.unwrap().unwrap() > first);
+        assert!(store.accept(&inbound(Channel::Widget, "a", "1")).await.unwrap().is_some());
+        let waiting = database.reopen().await.pending_inbound(10).await.unwrap();
+        let chats: Vec<&str> = waiting.iter().map(|pending| pending.inbound.chat.as_str()).collect();
+        assert_eq!(chats, ["a", "b", "a"]);
+        assert_eq!(waiting[0].inbound, inbound(Channel::Telegram, "a", "1"));
+        assert_eq!(store.waiting_counts().await.unwrap(), (3, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_deliveries_at_the_same_moment_one_is_kept() {
+    on_each_database(async |database: &Database| {
+        // Another process has a writer's lock of its own.
+        let other = database.reopen().await;
+        let update = inbound(Channel::Telegram, "a", "1");
+        let tries = (0..16).map(|at| if at % 2 == 0 { &database.store } else { &other }).map(|s| s.accept(&update));
+        let kept = join_all(tries).await.into_iter().filter(|kept| kept.as_ref().unwrap().is_some()).count();
+        assert_eq!(kept, 1);
+        let inbox_id = other.pending_inbound(10).await.unwrap()[0].id;
+        let answer = reply("yes", false);
+        let tries = (0..8)
+            .map(|at| if at % 2 == 0 { &database.store } else { &other })
+            .map(|store| commit(store, inbox_id, Channel::Telegram, "a", Some(&answer)));
+        let done = join_all(tries).await.into_iter().flatten().count();
+        assert_eq!(done, 1, "a turn is committed once, whoever made it");
+        let id = other.conversation(Channel::Telegram, "a").await.unwrap().unwrap().id;
+        assert_eq!(other.messages(id, 0).await.unwrap().len(), 2);
+        assert_eq!(other.waiting_counts().await.unwrap(), (0, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_turn_is_reply_transcript_receipt_and_delivery_together() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let (shopper, bot) = turn(store, Channel::Telegram, "a", "1", Some(&reply("yes", false))).await;
+        let id = store.conversation(Channel::Telegram, "a").await.unwrap().unwrap().id;
+        let messages = store.messages(id, 0).await.unwrap();
+        let authors: Vec<(i64, Author)> = messages.iter().map(|message| (message.id, message.author)).collect();
+        assert_eq!(authors, [(shopper, Author::Shopper), (bot.unwrap(), Author::Bot)]);
+        assert_eq!(messages[1].reply.as_ref(), Some(&reply("yes", false)));
+        let outbox = store.pending_outbox(Channel::Telegram, at(2), 10).await.unwrap();
+        assert_eq!((outbox.len(), outbox[0].message.id), (1, bot.unwrap()));
+        assert_eq!(store.receipts(Channel::Telegram, "a", 0).await.unwrap()[0].message_id, Some(shopper));
+        // The inbox row is done and no longer holds the words; a second commit does nothing.
+        assert!(store.pending_inbound(10).await.unwrap().is_empty());
+        // A row that is not there, as after another process was quicker: nothing of the turn is left.
+        assert_eq!(commit(store, 999_999, Channel::Telegram, "new", Some(&reply("no", false))).await, None);
+        assert!(store.conversation(Channel::Telegram, "new").await.unwrap().is_none());
+        // The widget reads the transcript and needs no delivery.
+        turn(store, Channel::Widget, "w", "1", Some(&reply("yes", false))).await;
+        assert_eq!(store.waiting_counts().await.unwrap(), (0, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        turn(store, Channel::Telegram, "a", "1", Some(&reply("a colleague comes", true))).await;
+        assert_eq!(state(store, Channel::Telegram, "a").await, State::Waiting);
+        let id = store.conversation(Channel::Telegram, "a").await.unwrap().unwrap().id;
+        store.staff_reply(id, "Ana", "here I am", at(3)).await.unwrap();
+        assert_eq!(state(store, Channel::Telegram, "a").await, State::WithStaff);
+        // A reply that was in the making while Ana came is not said any more.
+        let (_, bot) = turn(store, Channel::Telegram, "a", "2", Some(&reply("too late", false))).await;
+        assert_eq!(bot, None);
+        assert_eq!(store.conversation_event(id, Event::HandedBack, "handed back", at(4)).await.unwrap(), State::Bot);
+        let (_, bot) = turn(store, Channel::Telegram, "a", "3", Some(&reply("me again", false))).await;
+        assert!(bot.is_some());
+        store.conversation_event(id, Event::Closed, "closed", at(5)).await.unwrap();
+        turn(store, Channel::Telegram, "a", "4", Some(&reply("welcome back", false))).await;
+        assert_eq!(state(store, Channel::Telegram, "a").await, State::Bot);
+        let counts = store.conversation_counts().await.unwrap();
+        assert_eq!((counts.bot, counts.total()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_that_keeps_failing_is_set_aside_and_the_shopper_can_be_told() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let id = store.accept(&inbound(Channel::Widget, "a", "1")).await.unwrap().unwrap();
+        for tries in 1..=3 {
+            assert_eq!(store.pending_inbound(10).await.unwrap()[0].attempts, tries - 1);
+            store.inbound_failed(id, "the encoder is on fire", 3).await.unwrap();
+        }
+        assert!(store.pending_inbound(10).await.unwrap().is_empty());
+        let receipts = store.receipts(Channel::Widget, "a", 0).await.unwrap();
+        assert_eq!((receipts.len(), receipts[0].message_id), (1, None));
+        assert_eq!(commit(store, id, Channel::Widget, "a", None).await, None, "set aside is not pending");
+        assert_eq!(store.accept(&inbound(Channel::Widget, "a", "1")).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deliveries_keep_the_order_of_a_chat_and_wait_for_their_time() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        for (chat, id) in [("a", "1"), ("a", "2"), ("b", "3")] {
+            turn(store, Channel::Telegram, chat, id, Some(&reply(&format!("reply {id}"), false))).await;
+        }
+        let due = async |second| {
+            let items = store.pending_outbox(Channel::Telegram, at(second), 10).await.unwrap();
+            items.into_iter().map(|item| (item.id, item.message.text, item.attempts)).collect::<Vec<_>>()
+        };
+        let texts = |due: &[(i64, String, i64)]| due.iter().map(|(_, text, _)| text.clone()).collect::<Vec<_>>();
+        let first = due(10).await;
+        assert_eq!(texts(&first), ["reply 1", "reply 3"]);
+        store.outbox_failed(first[0].0, "busy", Some(at(60))).await.unwrap();
+        assert_eq!(texts(&due(59).await), ["reply 3"], "nothing overtakes the reply that waits");
+        let again = due(60).await;
+        assert_eq!((again[0].1.as_str(), again[0].2), ("reply 1", 1));
+        store.outbox_failed(first[0].0, "the shopper blocked the bot", None).await.unwrap();
+        let next = due(60).await;
+        assert_eq!(texts(&next), ["reply 2", "reply 3"]);
+        store.outbox_sent(next[0].0).await.unwrap();
+        store.outbox_sent(next[1].0).await.unwrap();
+        assert!(due(60).await.is_empty());
+        assert!(store.pending_outbox(Channel::Widget, at(60), 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+fn chunk(id: &str, text: &str) -> Chunk {
+    Chunk {
+        id: id.to_owned(),
+        heading: "Returns › Boots".to_owned(),
+        kind: ChunkKind::Row,
+        text: text.to_owned(),
+        question: None,
+        cells: vec![("退货".to_owned(), "60 天".to_owned())],
+        caption: None,
+        language: Language::En,
+        search_text: text.to_owned(),
+    }
+}
+
+fn document(name: &str, chunks: &[(&str, &str)]) -> DocumentWrite {
+    let embedding = vec![0.25, -1.5, f32::MIN_POSITIVE];
+    DocumentWrite {
+        name: name.to_owned(),
+        title: None,
+        language: Language::Zh,
+        checksum: chunks.len().to_string(),
+        bytes: 10,
+        notes: vec!["a picture was left out".to_owned()],
+        chunks: chunks.iter().map(|(id, text)| (chunk(id, text), embedding.clone())).collect(),
+        encoder: "e5".to_owned(),
+        at: at(0),
+    }
+}
+
+#[tokio::test]
+async fn a_documents_new_version_takes_the_place_of_the_old_one() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let first = store.replace_document(&document("returns.md", &[("r1", "one"), ("r2", "two")])).await.unwrap();
+        store.replace_document(&document("faq.csv", &[("f1", "three")])).await.unwrap();
+        let before = store.knowledge_version().await.unwrap();
+        let second = store.replace_document(&document("returns.md", &[("r2", "two"), ("r3", "new")])).await.unwrap();
+        assert_eq!((second.id, second.version), (first.id, 2));
+        assert!(store.knowledge_version().await.unwrap() > before);
+        let chunks = store.chunks(Some("returns.md")).await.unwrap();
+        let ids: Vec<&str> = chunks.iter().map(|stored| stored.chunk.id.as_str()).collect();
+        assert_eq!(ids, ["r2", "r3"], "passages that the file no longer has are gone");
+        assert_eq!(chunks[0].chunk, chunk("r2", "two"));
+        assert_eq!(chunks[0].embedding, [0.25, -1.5, f32::MIN_POSITIVE]);
+        assert_eq!(store.chunks(None).await.unwrap().len(), 3);
+        // A document that cannot be written as a whole changes nothing.
+        let version = store.knowledge_version().await.unwrap();
+        let doubled = document("returns.md", &[("r9", "a"), ("r9", "b")]);
+        assert!(store.replace_document(&doubled).await.is_err());
+        assert_eq!(store.chunks(Some("returns.md")).await.unwrap().len(), 2);
+        assert_eq!(store.knowledge_version().await.unwrap(), version);
+        assert!(store.delete_document("returns.md").await.unwrap());
+        assert!(!store.delete_document("returns.md").await.unwrap());
+        let left = store.documents().await.unwrap();
+        assert_eq!((left.len(), left[0].chunks, left[0].language), (1, 1, Language::Zh));
+        assert_eq!(left[0].notes, ["a picture was left out"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_knowledge_version_grows_with_knowledge_and_with_nothing_else() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        assert_eq!(store.knowledge_version().await.unwrap(), 0);
+        turn(store, Channel::Widget, "a", "1", Some(&reply("yes", false))).await;
+        store.set_setting("colour", "blue").await.unwrap();
+        store.set_setting("colour", "green").await.unwrap();
+        assert_eq!(store.setting("colour").await.unwrap().as_deref(), Some("green"));
+        assert_eq!(store.knowledge_version().await.unwrap(), 0);
+        store.set_shop_profile("{}").await.unwrap();
+        store.upsert_products(&[], at(0)).await.unwrap();
+        assert_eq!(database.reopen().await.knowledge_version().await.unwrap(), 2);
+    })
+    .await;
+}
+
+fn product(sku: &str, title: &str) -> StoredProduct {
+    let product = Product {
+        sku: sku.to_owned(),
+        title: title.to_owned(),
+        description: "it's \"new\"; 100 % wool\n".to_owned(),
+        category: "tents".to_owned(),
+        price: Money { minor: 1250, currency: "EUR".to_owned() },
+        stock: 3,
+        attributes: [("colour".to_owned(), "蓝色".to_owned())].into(),
+        image: None,
+        compatible_with: vec!["B".to_owned()],
+        language: Language::En,
+    };
+    StoredProduct { product, encoder: "e5".to_owned(), embedding: vec![1.0, 0.0] }
+}
+
+fn order(id: &str, placed_at: &str) -> Order {
+    Order {
+        order_id: id.to_owned(),
+        customer_id: "C-1".to_owned(),
+        email: Some("ann@shop.example".to_owned()),
+        phone: None,
+        placed_at: placed_at.to_owned(),
+        status: OrderStatus::Shipped,
+        items: vec![OrderItem { sku: "A".to_owned(), quantity: 2 }],
+        carrier: None,
+        tracking: None,
+        eta: None,
+        total: None,
+    }
+}
+
+#[tokio::test]
+async fn records_are_replaced_by_their_key_and_never_doubled() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        store.upsert_products(&[product("B", "Tent"), product("A", "Lamp")], at(0)).await.unwrap();
+        store.upsert_products(&[product("A", "Lamp 2")], at(1)).await.unwrap();
+        let titles: Vec<String> = store.products().await.unwrap().into_iter().map(|s| s.product.title).collect();
+        assert_eq!(titles, ["Lamp 2", "Tent"]);
+        assert_eq!(store.first_products(1).await.unwrap(), [product("A", "Lamp 2").product]);
+        store.upsert_orders(&[order("TC-1", "2026-11-01"), order("TC-2", "2026-11-09")]).await.unwrap();
+        store.upsert_orders(&[order("TC-1", "2026-11-02")]).await.unwrap();
+        let latest: Vec<String> = store.orders_of("C-1").await.unwrap().into_iter().map(|o| o.order_id).collect();
+        assert_eq!(latest, ["TC-2", "TC-1"]);
+        assert_eq!(store.order("tc-1").await.unwrap().unwrap().placed_at, "2026-11-02");
+        assert!(store.order("TC-3").await.unwrap().is_none());
+        let review =
+            Review { sku: "A".into(), rating: 5, text: "bright".into(), date: String::new(), author: "Bo".into() };
+        assert_eq!(store.insert_reviews(&[review.clone(), review.clone()]).await.unwrap(), 1);
+        assert_eq!(store.reviews(Some("A")).await.unwrap(), [review]);
+        assert!(store.reviews(Some("B")).await.unwrap().is_empty());
+        let event = ShopEvent { customer_id: "C-1".into(), sku: "A".into(), kind: EventKind::View, at: at(7) };
+        assert_eq!(store.insert_events(&[event.clone(), event.clone()]).await.unwrap(), 1);
+        assert_eq!(store.events().await.unwrap(), [event]);
+        assert_eq!(store.record_counts().await.unwrap(), [2, 2, 1, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_are_unique_by_address_and_the_first_owner_comes_in_once() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        store.keep_setup_token("digest").await.unwrap();
+        assert!(store.has_setup_token("digest").await.unwrap() && !store.has_setup_token("other").await.unwrap());
+        let add = |token: &'static str| store.add_first_owner(token, "Ana@Shop.example", "Ana", "hash", at(0));
+        assert_eq!(add("other").await.unwrap(), None);
+        let ana = add("digest").await.unwrap().unwrap();
+        assert_eq!(add("digest").await.unwrap(), None, "the token is void");
+        assert!(!store.has_setup_token("digest").await.unwrap());
+        let bo = store.add_user("bo@shop.example", "Bo", Role::Agent, "hash", at(0)).await.unwrap();
+        assert!(bo.is_some_and(|bo| bo != ana));
+        assert_eq!(store.add_user("ANA@shop.example", "Ana 2", Role::Agent, "hash", at(0)).await.unwrap(), None);
+        assert_eq!(store.user_by_email("ANA@SHOP.EXAMPLE").await.unwrap().unwrap().id, ana);
+        assert_eq!(store.user(ana).await.unwrap().unwrap().role, Role::Owner);
+        let names: Vec<String> = store.users().await.unwrap().into_iter().map(|user| user.name).collect();
+        assert_eq!((store.user_count().await.unwrap(), names), (2, vec!["Ana".to_owned(), "Bo".to_owned()]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_proofs_are_counted_by_order_and_time() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        for second in [0, 100, 200] {
+            store.add_verification_failure("TC-1", at(second)).await.unwrap();
+        }
+        store.add_verification_failure("TC-2", at(200)).await.unwrap();
+        let since = at(200) - TimeDelta::seconds(100);
+        assert_eq!(store.verification_failures("TC-1", since).await.unwrap(), 2);
+        assert_eq!(database.reopen().await.verification_failures("TC-3", since).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn conversations_are_found_by_state_and_by_words_taken_literally() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        turn(store, Channel::Widget, "a", "1", Some(&reply("100% Wool_blend \\ ÄRMEL", false))).await;
+        turn(store, Channel::Widget, "b", "1", Some(&reply("您好，退货", true))).await;
+        let found = async |search: &str, state: Option<State>| {
+            let search = Some(search.to_owned());
+            let filter = ConversationFilter { search, state, limit: 10, offset: 0 };
+            let found = store.conversations(&filter).await.unwrap();
+            found.into_iter().map(|summary| summary.chat).collect::<Vec<_>>()
+        };
+        assert_eq!(found("100% wool_BLEND", None).await, ["a"]);
+        assert_eq!(found("\\", None).await, ["a"]);
+        assert_eq!(found("100_", None).await, Vec::<String>::new());
+        assert_eq!(found("退货", None).await, ["b"]);
+        assert_eq!(found("", Some(State::Waiting)).await, ["b"]);
+        let all = store.conversations(&ConversationFilter { limit: 10, ..Default::default() }).await.unwrap();
+        assert_eq!((all.len(), all[0].messages, all[0].last_text.as_str()), (2, 2, "您好，退货"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_may_start_on_an_empty_database_at_once() {
+    on_each_database(async |database: &Database| {
+        // Below the database's own directory, so that SQLite starts anew too.
+        let url = match database.url.strip_prefix("sqlite://") {
+            Some(_) => format!("sqlite://{}?mode=rwc", database.dir.path().join("fresh.db").display()),
+            None => database.url.clone(),
+        };
+        for opened in join_all((0..4).map(|_| Store::connect(&url))).await {
+            opened.unwrap().ping().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_lasts_until_its_time_and_no_longer() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        store.save_session("s1", "{\"a\":1}", at(10)).await.unwrap();
+        store.save_session("s1", "{\"a\":2}", at(20)).await.unwrap();
+        store.save_session("s2", "{}", at(30)).await.unwrap();
+        assert_eq!(store.session("s1", at(19)).await.unwrap().as_deref(), Some("{\"a\":2}"));
+        assert_eq!(store.session("s1", at(20)).await.unwrap(), None);
+        assert_eq!(store.delete_expired_sessions(at(20)).await.unwrap(), 1);
+        store.delete_session("s2").await.unwrap();
+        assert_eq!(store.session("s2", at(0)).await.unwrap(), None);
+    })
+    .await;
+}
