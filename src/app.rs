@@ -3,8 +3,10 @@
 pub mod ask;
 pub mod chat;
 pub mod demo;
+pub mod eval;
 pub mod import;
 pub mod models;
+pub mod train;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 

@@ -6,6 +6,7 @@
 //! multinomial logistic regression over the encoder's embedding and hashed n-grams, trained once from `examples.csv`.
 
 pub mod head;
+pub mod merchant;
 pub mod ngrams;
 pub mod rules;
 pub mod sentiment;

@@ -41,4 +41,5 @@ pub mod models;
 pub mod knowledge;
 pub mod console;
 pub mod storage;
+pub mod evaluation;
 pub mod app;

@@ -6,6 +6,7 @@
 pub mod bridge;
 mod kinds;
 pub mod lexical;
+pub mod records;
 pub mod vector;
 
 use std::{collections::HashMap, sync::Arc};

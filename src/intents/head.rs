@@ -30,6 +30,14 @@ pub enum HeadError {
     /// The tensor library failed.
     #[error("cannot train: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A folder holds no head, or none can be written there.
+    #[error("{}: {problem}; train a head with `shoptalk train intents --data FILE --out DIR`", dir.display())]
+    Folder {
+        /// The folder.
+        dir: std::path::PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The stored head was trained from something else.
     #[error("the stored head was trained from other examples or for another encoder: train it again")]
     Stale,
