@@ -3,12 +3,17 @@
 //! Each suite has a file of its own that reads its data, runs the same code that serves shoppers and returns a
 //! [`Report`]: one JSON object, or a small table for people. Nothing here learns from a test file.
 
+pub mod baskets;
 pub mod data;
 pub mod embeddings;
+pub mod forecast;
 pub mod intents;
 pub mod metrics;
+pub mod pii;
+pub mod recommend;
 pub mod report;
 pub mod retrieval;
+pub mod sentiment;
 pub mod similarity;
 
 use std::path::PathBuf;

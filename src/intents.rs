@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::message::Language;
 
-pub use head::{HeadError, HeadOptions, LinearHead};
+pub use head::{HeadError, HeadOptions, LinearHead, OnlineOptions};
 pub use rules::rule_intent;
 pub use sentiment::{is_angry, sentiment};
 

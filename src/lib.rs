@@ -36,6 +36,7 @@ pub mod prompts;
 pub mod answer;
 pub mod orders;
 pub mod recommend;
+pub mod forecast;
 pub mod inference;
 pub mod models;
 pub mod knowledge;

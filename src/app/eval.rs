@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::{
     config::Config,
-    evaluation::{Report, intents, retrieval, similarity},
+    evaluation::{Report, baskets, forecast, intents, pii, recommend, retrieval, sentiment, similarity},
     inference::Embedder,
 };
 
@@ -22,6 +22,18 @@ pub enum Suite {
     Retrieval,
     /// Whether two texts say the same.
     Similarity,
+    /// How a text sounds, or any other label of texts.
+    Sentiment,
+    /// Which personal data a text holds.
+    Pii,
+    /// What a customer comes to next.
+    Recommend,
+    /// What completes a basket.
+    Baskets,
+    /// What will be sold.
+    Forecast,
+    /// A test set made of a merchant's own documents.
+    Answers,
 }
 
 /// Where the data are and how to read them.
@@ -45,6 +57,18 @@ pub struct Options {
     /// The label that stands for "none of these" (intents).
     #[arg(long, value_name = "LABEL")]
     pub out_of_scope: Option<String>,
+    /// First day that is judged, such as 2011-10-01 (baskets).
+    #[arg(long, value_name = "DATE")]
+    pub cut: Option<String>,
+    /// Steps to forecast (forecast).
+    #[arg(long, value_name = "STEPS")]
+    pub horizon: Option<usize>,
+    /// Steps in a season, 52 for weeks (forecast).
+    #[arg(long, value_name = "STEPS")]
+    pub season: Option<usize>,
+    /// With --test, fit on each user's last item of --train too (recommend).
+    #[arg(long)]
+    pub refit: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -80,6 +104,20 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
             }
             similarity::run(&input, &super::open_embedder(config).await?).await?
         }
+        Suite::Sentiment => {
+            let input = sentiment::Input { train, test, text, label };
+            let few = sentiment::examples(&input)?.len() <= sentiment::EMBEDDED_ROWS_MAX;
+            let encoder = if few { Some(super::open_embedder(config).await?) } else { None };
+            sentiment::run(&input, encoder.as_ref()).await?
+        }
+        Suite::Pii => pii::run(&test)?,
+        Suite::Recommend => recommend::run(&recommend::Input { train, test, refit: options.refit })?,
+        Suite::Baskets => baskets::run(&baskets::Input { train, test, cut: options.cut.clone() })?,
+        Suite::Forecast => {
+            let Options { horizon, season, .. } = *options;
+            forecast::run(&forecast::Input { train, test, horizon, season })?
+        }
+        Suite::Answers => bail!("the suite answers is not built yet; the others are: see shoptalk eval --help"),
     })
 }
 

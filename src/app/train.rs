@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::{
     config::Config,
-    evaluation::{Report, intents},
+    evaluation::{Report, intents, sentiment},
 };
 
 /// What can be trained.
@@ -15,6 +15,8 @@ pub enum Subject {
     /// The merchant's own intents. Prints cross-validated figures; the head is switched on by naming its folder in the
     /// settings: [intents] custom = "DIR"
     Intents,
+    /// How texts sound, or any other label of them.
+    Sentiment,
 }
 
 /// Where the examples are and where the head goes.
@@ -44,6 +46,7 @@ pub struct Options {
 pub async fn run(config: &Config, subject: Subject, options: &Options) -> anyhow::Result<()> {
     match subject {
         Subject::Intents => train_intents(config, options).await,
+        Subject::Sentiment => train_sentiment(config, options).await,
     }
 }
 
@@ -76,6 +79,32 @@ async fn train_intents(config: &Config, options: &Options) -> anyhow::Result<()>
     } else {
         print!("{report}");
         println!("Switch it on in the settings:\n\n[intents]\ncustom = {:?}", options.out.display().to_string());
+    }
+    Ok(())
+}
+
+async fn train_sentiment(config: &Config, options: &Options) -> anyhow::Result<()> {
+    let input = sentiment::Input {
+        train: options.data.clone(),
+        text: options.text.clone(),
+        label: options.label.clone(),
+        ..sentiment::Input::default()
+    };
+    refuse_file(&options.out)?;
+    let examples = sentiment::examples(&input)?;
+    let few = examples.len() <= sentiment::EMBEDDED_ROWS_MAX;
+    let encoder = if few { Some(super::open_embedder(config).await?) } else { None };
+    let (head, figures) = sentiment::train(&examples, encoder.as_ref()).await?;
+    head.save(&options.out, &figures)?;
+    let report = Report::new("train sentiment")
+        .figure("accuracy", figures.accuracy)
+        .count("examples", examples.len())
+        .count("classes", head.labels().len())
+        .text("out", options.out.display().to_string());
+    if options.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
     }
     Ok(())
 }

@@ -5,9 +5,11 @@
 //! with the hashed n-grams of the text. Training is mini-batch gradient descent with Nesterov momentum and a decaying
 //! step. One temperature, fitted on held-out folds, makes the probabilities honest (Guo et al. 2017).
 
+mod online;
 mod training;
 
 use crate::intents::ngrams::{self, SparseFeatures};
+pub use online::OnlineOptions;
 use training::{TrainingSet, temperature};
 
 /// Changes whenever the features, the training or the stored form change.

@@ -9,15 +9,20 @@
 mod folds;
 mod storage;
 
-use super::{Example, HeadError, HeadOptions, LinearHead};
+use super::{Example, HeadError, LinearHead, OnlineOptions};
 use folds::Judgement;
 
 pub use folds::{CrossValidation, Row};
 
-/// Steps of gradient descent that a small set needs.
-const STEPS_MIN: usize = 500;
-/// Passes over a very small set.
-const EPOCHS_MAX: usize = 120;
+/// Examples that are shown in all, at the least and in passes over the set.
+const STEPS_MIN: usize = 80_000;
+const EPOCHS_MIN: usize = 12;
+const EPOCHS_MAX: usize = 60;
+/// n-grams collide seldom in so many buckets.
+const BUCKETS: u32 = 1 << 15;
+/// Length of an embedding beside the n-grams, whose length is 1.
+const EMBEDDING_SCALE: f32 = 1.5;
+const LEARNING_RATE: f32 = 0.4;
 
 /// A merchant's labelled message with its embedding by each encoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +106,15 @@ impl MerchantIntents {
         Verdict { nearest: self.labels[class].clone(), confidence, in_scope }
     }
 
+    /// Probability of each of the merchant's labels among themselves, in their order.
+    pub fn probabilities(&self, text: &str, embeddings: &[Vec<f32>]) -> Vec<f32> {
+        let mut probabilities = self.head.probabilities(text, &joined(&self.blocks, embeddings));
+        probabilities.truncate(self.labels.len());
+        let total = probabilities.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        probabilities.iter_mut().for_each(|probability| *probability /= total);
+        probabilities
+    }
+
     /// The merchant's intents.
     pub fn labels(&self) -> &[String] {
         &self.labels
@@ -180,19 +194,16 @@ impl<'a> LabelledSet<'a> {
             dense.push(vector.clone());
             labels.push(unknown + 1 + example.intent.index());
         }
-        let classes = unknown + 1 + super::Intent::ALL.len();
-        LinearHead::train(&texts, &dense, &labels, classes, &options(texts.len(), self.blocks.len()))
+        let others = if background.is_empty() { 0 } else { super::Intent::ALL.len() };
+        let classes = unknown + 1 + others;
+        LinearHead::train_online(&texts, &dense, &labels, classes, &options(texts.len()))
     }
 }
 
 /// Small sets take more passes, so that the head is trained out; the temperature stays 1, the threshold sees to it.
-fn options(examples: usize, encoders: usize) -> HeadOptions {
-    let default = HeadOptions::default();
-    let steps = examples.div_ceil(default.batch).max(1);
-    let epochs = (STEPS_MIN / steps).clamp(default.epochs, EPOCHS_MAX);
-    // Every encoder adds evidence of its own.
-    let embedding_scale = default.embedding_scale * (encoders.max(1) as f32).sqrt();
-    HeadOptions { epochs, embedding_scale, folds: 1, ..default }
+fn options(examples: usize) -> OnlineOptions {
+    let epochs = (STEPS_MIN / examples.max(1)).clamp(EPOCHS_MIN, EPOCHS_MAX);
+    OnlineOptions { buckets: BUCKETS, embedding_scale: EMBEDDING_SCALE, epochs, learning_rate: LEARNING_RATE }
 }
 
 impl Block {

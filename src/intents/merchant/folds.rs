@@ -84,8 +84,10 @@ fn fold_of(classes: &[Option<usize>]) -> Vec<usize> {
 pub(super) fn judge(set: &LabelledSet) -> Result<Judged, HeadError> {
     let fold_of = fold_of(&set.classes);
     let mut judged = Judged { held_out: Vec::new(), confused: Vec::new() };
-    let everything: Vec<_> = set.background.iter().collect();
-    judged.confused = confused(set, &set.fit(|at| fold_of[at] != 0, &everything)?, &fold_of);
+    if !set.background.is_empty() {
+        let everything: Vec<_> = set.background.iter().collect();
+        judged.confused = confused(set, &set.fit(|at| fold_of[at] != 0, &everything)?, &fold_of);
+    }
     let background = set.background_without(&judged.confused);
     for fold in 0..FOLDS {
         // With few intents none is held back: the head would lose too much of what there is to tell apart.
