@@ -22,7 +22,10 @@ use crate::{
     dispatch::Dispatcher,
     engine::{Clock, Engine},
     inference::{Embedder, LanguageModel},
-    intents::{self, IntentClassifier},
+    intents::{
+        self, IntentClassifier,
+        merchant::{MerchantClassifier, MerchantIntents},
+    },
     knowledge::import::Importer,
     live::LiveHub,
     models::ModelStore,
@@ -126,12 +129,31 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     Ok(head)
 }
 
+/// The merchant's own intents, when the settings name their folder.
+async fn open_merchant_intents(config: &Config, embedder: &Embedder) -> anyhow::Result<Option<MerchantClassifier>> {
+    let Some(dir) = &config.intents.custom else { return Ok(None) };
+    let wrong = || format!("the setting `custom` under [intents] names {}", dir.display());
+    let head = MerchantIntents::load(dir).with_context(wrong)?;
+    let mut encoders = Vec::new();
+    for name in head.encoders() {
+        if name == embedder.name() {
+            encoders.push(embedder.clone());
+        } else {
+            let mut other = config.clone();
+            other.models.encoder.clone_from(name);
+            encoders.push(open_embedder(&other).await?);
+        }
+    }
+    Ok(Some(MerchantClassifier::new(head, encoders).with_context(wrong)?))
+}
+
 impl App {
     /// Opens the store, loads the models and wires the parts.
     pub async fn open(config: Config, models: Models) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
         let embedder = open_embedder(&config).await?;
         let classifier = open_classifier(&config, &embedder).await?;
+        let merchant = open_merchant_intents(&config, &embedder).await?;
         let language_model = match models {
             // A shop without it is slower to translate and otherwise whole, so it is no reason not to open.
             Models::All => open_language_model(&config).await.unwrap_or_else(|error| {
@@ -146,6 +168,7 @@ impl App {
         let live = LiveHub::default();
         let engine =
             Engine::open(store.clone(), embedder, language_model, classifier, prompts, Clock::System, qdrant).await?;
+        let engine = engine.with_merchant_intents(merchant);
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
         Ok(Self { config: Arc::new(config), store, engine, dispatcher, importer, live })

@@ -19,7 +19,7 @@ use crate::{
     answer::{self, Extract},
     conversation::{Conversation, Event, Exchange},
     inference::{Embedder, InferenceError, LanguageModel},
-    intents::{self, Intent, IntentClassifier, IntentScores},
+    intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
         Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp, Trace,
@@ -98,6 +98,8 @@ pub struct Engine {
     embedder: Embedder,
     language_model: Option<LanguageModel>,
     classifier: IntentClassifier,
+    /// The merchant's own intents: they go into the trace and decide nothing.
+    merchant: Option<MerchantClassifier>,
     prompts: Prompts,
     clock: Clock,
     // std's lock: held only to clone or replace the Arc, never across an await.
@@ -115,6 +117,8 @@ struct Asked<'a> {
     language: Language,
     scores: IntentScores,
     intent: Intent,
+    /// The merchant's own intent, `None` inside for none of them.
+    merchant: Option<(Option<String>, f32)>,
     snapshot: Arc<Snapshot>,
     /// The earlier question, when this one continues it.
     context: Option<Lookup>,
@@ -169,7 +173,14 @@ impl Engine {
     ) -> Result<Self, SnapshotError> {
         let snapshot = Snapshot::load(&store, &embedder, qdrant).await?;
         let snapshot = RwLock::new(Arc::new(snapshot));
-        Ok(Self { store, embedder, language_model, classifier, prompts, clock, snapshot })
+        Ok(Self { store, embedder, language_model, classifier, merchant: None, prompts, clock, snapshot })
+    }
+
+    /// The same engine, with a merchant's own intents in its traces.
+    #[must_use]
+    pub fn with_merchant_intents(mut self, merchant: Option<MerchantClassifier>) -> Self {
+        self.merchant = merchant;
+        self
     }
 
     /// The time by the engine's clock.
@@ -259,7 +270,14 @@ impl Engine {
         let intent = scores.top().0;
         let question = Question { lookups: &lookups, context: context.as_ref(), language };
         let found = snapshot.knowledge.search(&question, TRACED).await?;
-        Ok(Asked { lookups, found, raw: text, language, scores, intent, snapshot, context })
+        let merchant = match &self.merchant {
+            Some(merchant) => {
+                let verdict = merchant.judge(&masked).await?;
+                Some((verdict.in_scope.then_some(verdict.nearest), verdict.confidence))
+            }
+            None => None,
+        };
+        Ok(Asked { lookups, found, raw: text, language, scores, intent, merchant, snapshot, context })
     }
 
     /// Which way the turn goes.
@@ -476,6 +494,7 @@ impl Engine {
             trace: Trace {
                 query: question,
                 intents,
+                merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().map(traced).collect(),
                 support: said.support,
                 encoder: self.embedder.name().to_owned(),

@@ -243,6 +243,9 @@ pub struct Trace {
     pub query: String,
     /// The likeliest intents with their probabilities, best first.
     pub intents: Vec<(String, f32)>,
+    /// The merchant's own intent with its probability, where the merchant trained a head; no name: none of them.
+    #[serde(default)]
+    pub merchant_intent: Option<(Option<String>, f32)>,
     /// The passages found, best first.
     pub passages: Vec<PassageTrace>,
     /// Why each sentence of a generated reply was kept or the reply refused.

@@ -6,12 +6,14 @@
 //! intents is found by cross-validation and left out. On top, a threshold on the probability is chosen on folds in which
 //! some intents are held back entirely and play what is unknown.
 
+mod classifier;
 mod folds;
 mod storage;
 
 use super::{Example, HeadError, LinearHead, OnlineOptions};
 use folds::Judgement;
 
+pub use classifier::MerchantClassifier;
 pub use folds::{CrossValidation, Row};
 
 /// Examples that are shown in all, at the least and in passes over the set.

@@ -34,6 +34,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("dispatch", "conversation engine live message storage"),
     ("channels", "catalog config conversation dispatch engine live message storage"),
+    ("forecast", ""),
+    ("evaluation", "forecast inference intents language message privacy recommend retrieval"),
     ("console", "catalog conversation knowledge live message storage"),
 ];
 
