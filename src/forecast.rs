@@ -128,7 +128,8 @@ pub fn forecast(past: &[f64], horizon: usize, season: usize, coverage: f64) -> F
     errors.sort_by(f64::total_cmp);
     let place = (coverage * errors.len() as f64).ceil() as usize;
     let width = errors.get(place.min(errors.len().saturating_sub(1))).copied().unwrap_or(0.0);
-    let bound = |sign: f64| values.iter().enumerate().map(|(step, value)| value + sign * width * growth(step)).collect();
+    let bound =
+        |sign: f64| values.iter().enumerate().map(|(step, value)| value + sign * width * growth(step)).collect();
     Forecast { low: bound(-1.0), high: bound(1.0), values }
 }
 

@@ -181,6 +181,12 @@ pub fn builtin_examples() -> Result<Vec<Example>, HeadError> {
     parse_examples(include_str!("intents/examples.csv"))
 }
 
+/// Scraps that people type to a chat and that ask for nothing: numbers, single words, keyboard mashing.
+pub fn noise() -> impl Iterator<Item = Example> {
+    let example = |text: &str| Example { text: text.to_owned(), intent: Intent::OffTopic, language: Language::En };
+    include_str!("intents/noise.txt").lines().map(example)
+}
+
 /// Reads examples from CSV with the columns `text,intent,language`.
 ///
 /// # Errors

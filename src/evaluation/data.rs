@@ -17,8 +17,9 @@ pub fn read_text(path: &Path) -> Result<String> {
     let fail = |source| EvaluationError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     BufReader::new(open(path)?).read_to_end(&mut bytes).map_err(fail)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| EvaluationError::data(path, format!("is not UTF-8 text ({}): save it as UTF-8", error.utf8_error())))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        EvaluationError::data(path, format!("is not UTF-8 text ({}): save it as UTF-8", error.utf8_error()))
+    })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
@@ -43,7 +44,9 @@ impl Table {
     pub fn read(path: &Path) -> Result<Self> {
         let text = read_text(path)?;
         let table = match text.trim_start().chars().next() {
-            None => return Err(EvaluationError::data(path, "is empty: give a file with a header and at least one row")),
+            None => {
+                return Err(EvaluationError::data(path, "is empty: give a file with a header and at least one row"));
+            }
             Some('{' | '[') => from_json(path, &text)?,
             Some(_) => from_csv(path, &text)?,
         };
@@ -144,7 +147,9 @@ pub fn json_objects(path: &Path, text: &str) -> Result<Vec<serde_json::Map<Strin
         lines
             .map(|(at, line)| {
                 let problem = |error| format!("line {} is not a JSON object: {error}", at + 1);
-                serde_json::from_str(line).map(|value| (at, value)).map_err(|error| EvaluationError::data(path, problem(error)))
+                serde_json::from_str(line)
+                    .map(|value| (at, value))
+                    .map_err(|error| EvaluationError::data(path, problem(error)))
             })
             .collect::<Result<_>>()?
     };
@@ -243,13 +248,16 @@ mod tests {
             "\u{feff}text,label\nwhere is it,\"order, late\"\n\n你好,hello\n".as_bytes(),
             "text;label\nwhere is it;order, late\n你好;hello\n".as_bytes(),
             "text\tlabel\nwhere is it\torder, late\n你好\thello\n".as_bytes(),
-            "{\"text\":\"where is it\",\"label\":\"order, late\"}\n{\"label\":\"hello\",\"text\":\"你好\"}\n".as_bytes(),
-            "[{\"text\":\"where is it\",\"label\":[\"order\",\"late\"]},{\"text\":\"你好\",\"label\":\"hello\"}]".as_bytes(),
+            "{\"text\":\"where is it\",\"label\":\"order, late\"}\n{\"label\":\"hello\",\"text\":\"你好\"}\n"
+                .as_bytes(),
+            "[{\"text\":\"where is it\",\"label\":[\"order\",\"late\"]},{\"text\":\"你好\",\"label\":\"hello\"}]"
+                .as_bytes(),
             &gzip,
         ] {
             let table = Table::read(file(bytes).path()).unwrap();
             let (text, label) = (table.column("TEXT").unwrap(), table.column("label").unwrap());
-            let rows: Vec<[&str; 2]> = table.rows().iter().map(|row| [row[text].as_str(), row[label].as_str()]).collect();
+            let rows: Vec<[&str; 2]> =
+                table.rows().iter().map(|row| [row[text].as_str(), row[label].as_str()]).collect();
             assert_eq!(rows, expected);
         }
     }

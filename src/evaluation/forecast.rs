@@ -115,7 +115,10 @@ fn pairs(train: &Path, tests: &[PathBuf], horizon: usize) -> Result<Vec<(Vec<f64
         }
     };
     if pairs.is_empty() {
-        return Err(EvaluationError::data(train, format!("no series has {} values: choose a smaller --horizon", 2 * horizon)));
+        return Err(EvaluationError::data(
+            train,
+            format!("no series has {} values: choose a smaller --horizon", 2 * horizon),
+        ));
     }
     Ok(pairs)
 }

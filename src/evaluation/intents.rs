@@ -14,9 +14,11 @@ use super::{
 };
 use crate::{
     inference::Embedder,
-    intents::merchant::{CrossValidation, Lesson, MerchantIntents, Sample},
-    intents::{self, Example},
-    language::{self},
+    intents::{
+        self, Example,
+        merchant::{CrossValidation, Lesson, MerchantIntents, Sample},
+    },
+    language,
     message::Language,
 };
 
@@ -53,7 +55,8 @@ pub struct Trained {
 
 /// Whether a second, English encoder is worth its time for these texts.
 pub fn is_english(examples: &[Labelled]) -> bool {
-    let chinese = examples.iter().filter(|example| language::detect_language(&example.text) == Some(Language::Zh)).count();
+    let chinese =
+        examples.iter().filter(|example| language::detect_language(&example.text) == Some(Language::Zh)).count();
     chinese * 20 <= examples.len()
 }
 
@@ -77,7 +80,7 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
         .collect();
     let shipped = intents::builtin_examples()?;
     let wanted = |example: &Example| !english || example.language == Language::En;
-    let shipped: Vec<Example> = shipped.into_iter().filter(wanted).collect();
+    let shipped: Vec<Example> = shipped.into_iter().filter(wanted).chain(intents::noise()).collect();
     let texts: Vec<&str> = shipped.iter().map(|example| example.text.as_str()).collect();
     let vectors = embed_each(encoders, &texts, "embedding what else people say").await?;
     let background: Vec<(Example, Vec<Vec<f32>>)> = shipped.into_iter().zip(vectors).collect();

@@ -142,7 +142,9 @@ fn record(path: &Path, at: usize, object: &Map<String, Value>) -> Result<Record>
     })?;
     let mut body: Vec<&str> = BODY_FIELDS.iter().filter_map(text).filter(|text| *text != head).collect();
     let told = |name: &str| {
-        ID_FIELDS.contains(&name) || BODY_FIELDS.contains(&name) || object.get(name).and_then(Value::as_str) == Some(head)
+        ID_FIELDS.contains(&name)
+            || BODY_FIELDS.contains(&name)
+            || object.get(name).and_then(Value::as_str) == Some(head)
     };
     // Links and dates say nothing in words.
     let worded = |text: &&str| !text.starts_with("http") && text.chars().any(char::is_alphabetic);

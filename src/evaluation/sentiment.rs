@@ -40,10 +40,7 @@ pub fn examples(input: &Input) -> Result<Vec<Labelled>> {
 }
 
 /// Trains a head; `encoder` is `None` where words are enough.
-pub async fn train(
-    examples: &[Labelled],
-    encoder: Option<&Embedder>,
-) -> Result<(MerchantIntents, CrossValidation)> {
+pub async fn train(examples: &[Labelled], encoder: Option<&Embedder>) -> Result<(MerchantIntents, CrossValidation)> {
     let embeddings = vectors(examples, encoder, "embedding examples").await?;
     let samples: Vec<Sample> = examples
         .iter()

@@ -65,9 +65,9 @@ fn pairs(paths: &[PathBuf], input: &Input) -> Result<Vec<Pair>> {
         let table = Table::read(path)?;
         let first = table.column_or(input.text.as_deref(), 0, "first text")?;
         let label = table.column_or(input.label.as_deref(), 2, "label")?;
-        let second = (0..table.headers().len()).find(|at| *at > first && *at != label).ok_or_else(|| {
-            EvaluationError::data(path, "has no column for the second text: put it after the first")
-        })?;
+        let second = (0..table.headers().len())
+            .find(|at| *at > first && *at != label)
+            .ok_or_else(|| EvaluationError::data(path, "has no column for the second text: put it after the first"))?;
         for (at, row) in table.rows().iter().enumerate() {
             pairs.push(Pair { texts: [row[first].clone(), row[second].clone()], alike: table.number(at, label)? });
         }

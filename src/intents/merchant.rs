@@ -148,14 +148,17 @@ struct LabelledSet<'a> {
 impl<'a> LabelledSet<'a> {
     fn new(lesson: &Lesson<'a>) -> Result<Self, HeadError> {
         let in_scope = |sample: &&Sample| Some(sample.label.as_str()) != lesson.out_of_scope;
-        let mut labels: Vec<String> = lesson.samples.iter().filter(in_scope).map(|sample| sample.label.clone()).collect();
+        let mut labels: Vec<String> =
+            lesson.samples.iter().filter(in_scope).map(|sample| sample.label.clone()).collect();
         labels.sort();
         labels.dedup();
         if labels.len() < 2 {
             return Err(HeadError::Shape(format!("there are {} intents, two are the least", labels.len())));
         }
         let wrong = |embeddings: &Vec<Vec<f32>>| embeddings.len() != lesson.encoders.len();
-        if lesson.samples.iter().any(|sample| wrong(&sample.embeddings)) || lesson.background.iter().any(|b| wrong(&b.1)) {
+        if lesson.samples.iter().any(|sample| wrong(&sample.embeddings))
+            || lesson.background.iter().any(|b| wrong(&b.1))
+        {
             return Err(HeadError::Shape("an example lacks an embedding".to_owned()));
         }
         let blocks = (0..lesson.encoders.len())
@@ -216,8 +219,9 @@ impl Block {
         for vector in vectors.clone() {
             mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / count);
         }
-        let spread: f32 =
-            vectors.map(|vector| vector.iter().zip(&mean).map(|(value, mean)| (value - mean).powi(2)).sum::<f32>()).sum();
+        let spread: f32 = vectors
+            .map(|vector| vector.iter().zip(&mean).map(|(value, mean)| (value - mean).powi(2)).sum::<f32>())
+            .sum();
         let spread = (spread / count).sqrt();
         Self { mean, scale: if spread > 0.0 { 1.0 / spread } else { 0.0 } }
     }
@@ -228,8 +232,9 @@ fn joined(blocks: &[Block], embeddings: &[Vec<f32>]) -> Vec<f32> {
     if blocks.iter().map(|block| block.mean.len()).ne(embeddings.iter().map(Vec::len)) {
         return Vec::new();
     }
-    let each = blocks.iter().zip(embeddings).map(|(block, embedding)| {
-        embedding.iter().zip(&block.mean).map(|(value, mean)| (value - mean) * block.scale)
-    });
+    let each = blocks
+        .iter()
+        .zip(embeddings)
+        .map(|(block, embedding)| embedding.iter().zip(&block.mean).map(|(value, mean)| (value - mean) * block.scale));
     each.flatten().collect()
 }

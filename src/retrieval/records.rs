@@ -57,11 +57,7 @@ pub struct RecordIndex {
 
 impl RecordIndex {
     /// Indexes `records` with a unit vector of each head and, where `bodies` is not empty, of each body.
-    pub async fn build(
-        records: &[Record],
-        heads: Vec<Vec<f32>>,
-        bodies: Vec<Vec<f32>>,
-    ) -> Result<Self, VectorError> {
+    pub async fn build(records: &[Record], heads: Vec<Vec<f32>>, bodies: Vec<Vec<f32>>) -> Result<Self, VectorError> {
         let whole: Vec<String> = records.iter().map(|record| format!("{}\n{}", record.head, record.body)).collect();
         let ids: Vec<String> = (0..records.len()).map(|row| row.to_string()).collect();
         let rows = ids.iter().map(String::as_str).zip(heads.iter().map(Vec::as_slice));

@@ -3,6 +3,7 @@
 mod architecture;
 mod browser;
 mod console;
+mod evaluation;
 mod inference;
 mod intents;
 mod knowledge;

@@ -7,8 +7,10 @@ use super::{HeadError, LabelledSet};
 use crate::intents::Intent;
 
 const FOLDS: usize = 4;
-/// Share of all messages that belong to no intent, as assumed for the threshold: live shop bots see 30 to 50 percent.
-const OUT_OF_SCOPE_SHARE: f64 = 0.35;
+/// How much finding a message out of scope counts beside finding the right intent. Held-back intents are nearer to the
+/// known ones than most of what is out of scope in a live chat, so that they count less than their share there (30 to
+/// 50 percent).
+const OUT_OF_SCOPE_SHARE: f64 = 0.2;
 /// A background intent is the merchant's own under another name when it attracts this share of one of the merchant's
 /// intents.
 const CONFUSED_SHARE: f64 = 0.15;
@@ -136,7 +138,8 @@ pub(super) fn figures(set: &LabelledSet, judged: &Judged) -> (f32, CrossValidati
         .map(|held_out| held_out.judgement.confidence)
         .collect();
     let right = |held_out: &&&HeldOut| held_out.truth == Some(held_out.judgement.class);
-    let right_confidences: Vec<f32> = known.iter().filter(right).map(|held_out| held_out.judgement.confidence).collect();
+    let right_confidences: Vec<f32> =
+        known.iter().filter(right).map(|held_out| held_out.judgement.confidence).collect();
     let share = |confidences: &[f32], of: usize, threshold: f32| {
         confidences.iter().filter(|confidence| **confidence >= threshold).count() as f64 / of.max(1) as f64
     };
@@ -171,7 +174,8 @@ fn rows(set: &LabelledSet, known: &[&HeldOut]) -> Vec<Row> {
                 *wrong.entry(*guess).or_default() += 1;
             }
             let right = own.iter().filter(|guess| **guess == class).count();
-            let taken_for = wrong.into_iter().max_by_key(|(_, count)| *count).map(|(guess, _)| set.labels[guess].clone());
+            let taken_for =
+                wrong.into_iter().max_by_key(|(_, count)| *count).map(|(guess, _)| set.labels[guess].clone());
             let examples = set.classes.iter().filter(|own| **own == Some(class)).count();
             Row { intent: intent.clone(), examples, accuracy: right as f64 / own.len().max(1) as f64, taken_for }
         })
