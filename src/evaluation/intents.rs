@@ -25,6 +25,10 @@ use crate::{
 /// Weak rows that are shown.
 const WORST: usize = 8;
 
+/// Shipped examples for each of the merchant's: many more would drown a small set.
+const BACKGROUND_FACTOR: usize = 4;
+const BACKGROUND_MIN: usize = 100;
+
 /// What to measure.
 #[derive(Debug, Clone, Default)]
 pub struct Input {
@@ -81,6 +85,7 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
     let shipped = intents::builtin_examples()?;
     let wanted = |example: &Example| !english || example.language == Language::En;
     let shipped: Vec<Example> = shipped.into_iter().filter(wanted).chain(intents::noise()).collect();
+    let shipped = thinned(shipped, (BACKGROUND_FACTOR * examples.len()).max(BACKGROUND_MIN));
     let texts: Vec<&str> = shipped.iter().map(|example| example.text.as_str()).collect();
     let vectors = embed_each(encoders, &texts, "embedding what else people say").await?;
     let background: Vec<(Example, Vec<Vec<f32>>)> = shipped.into_iter().zip(vectors).collect();
@@ -98,6 +103,12 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
     });
     let (head, figures) = trained.await.map_err(|error| EvaluationError::Argument(error.to_string()))??;
     Ok(Trained { head, figures, examples: examples.len(), seconds: start.elapsed().as_secs_f64() })
+}
+
+/// At most about `count` of the examples, evenly from all intents, which stand together.
+fn thinned(examples: Vec<Example>, count: usize) -> Vec<Example> {
+    let step = examples.len().div_ceil(count.max(1)).max(1);
+    examples.into_iter().step_by(step).collect()
 }
 
 /// Vectors of each text by every encoder.
