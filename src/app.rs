@@ -3,19 +3,26 @@
 pub mod ask;
 pub mod chat;
 pub mod demo;
+pub mod eval;
 mod health;
 pub mod import;
 pub mod models;
 pub mod serve;
+pub mod train;
 
 use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
 
 use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
     inference::{Embedder, LanguageModel, LanguageModelSlot},
-    intents::{self, IntentClassifier},
+    intents::{
+        self, IntentClassifier,
+        merchant::{MerchantClassifier, MerchantIntents},
+    },
     knowledge::import::Importer,
     live::LiveHub,
     models::ModelStore,
@@ -120,6 +127,24 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
     Ok(head)
 }
 
+/// The merchant's own intents, when the settings name their folder.
+async fn open_merchant_intents(config: &Config, embedder: &Embedder) -> anyhow::Result<Option<MerchantClassifier>> {
+    let Some(dir) = &config.intents.custom else { return Ok(None) };
+    let wrong = || format!("the setting `custom` under [intents] names {}", dir.display());
+    let head = MerchantIntents::load(dir).with_context(wrong)?;
+    let mut encoders = Vec::new();
+    for name in head.encoders() {
+        if name == embedder.name() {
+            encoders.push(embedder.clone());
+        } else {
+            let mut other = config.clone();
+            other.models.encoder.clone_from(name);
+            encoders.push(open_embedder(&other).await?);
+        }
+    }
+    Ok(Some(MerchantClassifier::new(head, encoders).with_context(wrong)?))
+}
+
 impl App {
     /// Opens the store, loads the models and wires the parts.
     pub async fn open(config: Config, models: Models) -> anyhow::Result<Self> {
@@ -131,6 +156,7 @@ impl App {
         let store = open_store(&config).await?;
         let embedder = open_embedder(&config).await?;
         let classifier = open_classifier(&config, &embedder).await?;
+        let merchant = open_merchant_intents(&config, &embedder).await?;
         let language_model = match models {
             Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),
@@ -141,6 +167,7 @@ impl App {
         let live = LiveHub::default();
         let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
         let engine = Engine::open(store.clone(), embedder, chat, classifier, words, clock, qdrant).await?;
+        let engine = engine.with_merchant_intents(merchant);
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
         let config = Arc::new(config);

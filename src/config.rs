@@ -46,6 +46,8 @@ pub struct Config {
     pub models: ModelsConfig,
     /// Where passages are looked up.
     pub retrieval: RetrievalConfig,
+    /// The merchant's own intents.
+    pub intents: IntentsConfig,
 }
 
 impl Default for Config {
@@ -57,6 +59,7 @@ impl Default for Config {
             telegram: None,
             models: ModelsConfig::default(),
             retrieval: RetrievalConfig::default(),
+            intents: IntentsConfig::default(),
         }
     }
 }
@@ -119,6 +122,14 @@ impl Default for RetrievalConfig {
     fn default() -> Self {
         Self { qdrant_url: None, qdrant_collection: "shoptalk".to_owned() }
     }
+}
+
+/// The merchant's own intents.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntentsConfig {
+    /// Folder that `shoptalk train intents --out` wrote; without it there are only the built-in intents.
+    pub custom: Option<PathBuf>,
 }
 
 /// Why the settings cannot be used.

@@ -6,6 +6,7 @@
 //! multinomial logistic regression over the encoder's embedding and hashed n-grams, trained once from `examples.csv`.
 
 pub mod head;
+pub mod merchant;
 pub mod ngrams;
 pub mod rules;
 pub mod sentiment;
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::message::Language;
 
-pub use head::{HeadError, HeadOptions, LinearHead};
+pub use head::{HeadError, HeadOptions, LinearHead, OnlineOptions};
 pub use rules::rule_intent;
 pub use sentiment::{is_angry, sentiment};
 
@@ -178,6 +179,12 @@ pub struct Example {
 /// [`HeadError::Examples`] names the line that cannot be read.
 pub fn builtin_examples() -> Result<Vec<Example>, HeadError> {
     parse_examples(include_str!("intents/examples.csv"))
+}
+
+/// Scraps that people type to a chat and that ask for nothing: numbers, single words, keyboard mashing.
+pub fn noise() -> impl Iterator<Item = Example> {
+    let example = |text: &str| Example { text: text.to_owned(), intent: Intent::OffTopic, language: Language::En };
+    include_str!("intents/noise.txt").lines().map(example)
 }
 
 /// Reads examples from CSV with the columns `text,intent,language`.

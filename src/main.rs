@@ -119,6 +119,24 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Measure the product on labelled data.
+    Eval {
+        #[command(flatten)]
+        shop: Shop,
+        /// What to measure.
+        suite: app::eval::Suite,
+        #[command(flatten)]
+        options: app::eval::Options,
+    },
+    /// Learn from a merchant's own examples.
+    Train {
+        #[command(flatten)]
+        shop: Shop,
+        /// What to learn.
+        subject: app::train::Subject,
+        #[command(flatten)]
+        options: app::train::Options,
+    },
 }
 
 #[derive(Subcommand)]
@@ -305,6 +323,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 ),
             }
         }
+        Command::Eval { shop, suite, options } => app::eval::run(&shop.load()?, suite, &options).await?,
+        Command::Train { shop, subject, options } => app::train::run(&shop.load()?, subject, &options).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

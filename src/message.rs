@@ -243,6 +243,9 @@ pub struct Trace {
     pub query: String,
     /// The likeliest intents with their probabilities, best first.
     pub intents: Vec<(String, f32)>,
+    /// The merchant's own intent with its probability, where the merchant trained a head; no name: none of them.
+    #[serde(default)]
+    pub merchant_intent: Option<(Option<String>, f32)>,
     /// The passages found, best first.
     pub passages: Vec<PassageTrace>,
     /// Why each sentence of a generated reply was kept or the reply refused.
@@ -277,6 +280,9 @@ pub struct PassageTrace {
     /// BM25 over the most it could be.
     #[serde(default)]
     pub bm25_share: f32,
+    /// Share of the question's concepts that the passage has, 0 to about 1.
+    #[serde(default)]
+    pub concepts: f32,
     /// Question and passage are in different languages.
     #[serde(default)]
     pub cross_language: bool,

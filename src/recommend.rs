@@ -15,6 +15,7 @@ mod parse;
 mod quantities;
 mod rank;
 mod search;
+pub mod together;
 mod units;
 mod wish;
 mod words;

@@ -1,16 +1,20 @@
-//! Finding the passages that answer a question: vectors and words, fused into one calibrated probability.
+//! Finding the passages that answer a question: vectors, words and concepts, fused into one calibrated probability.
 //!
 //! e5 similarities all lie close together, so a cosine alone says little: what counts is how far a passage stands out
-//! from all others of this shop (its z-score), how much of the question its words cover, and both together.
+//! from all others of this shop (its z-score), how much of the question its words and concepts cover, and all together.
 
 pub mod bridge;
+pub mod concepts;
 mod kinds;
+mod ranking;
 pub mod lexical;
+pub mod records;
 pub mod vector;
 
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{knowledge::Chunk, language::detect_language, message::Language, storage::StoredChunk};
+use concepts::{ConceptIndex, ConceptScores};
 use lexical::LexicalIndex;
 use vector::{VectorError, VectorIndex, dot};
 
@@ -79,7 +83,11 @@ pub struct Features {
     pub coverage: f32,
     /// BM25 over the most it could be, 0 to 1 or a little above.
     pub bm25: f32,
-    /// Question and passage are in different languages; words then match through the bridge of words.
+    /// Share of the question's concepts that the passage has, 0 to about 1.
+    pub concepts: f32,
+    /// Summed weight of those concepts, in tens.
+    pub concept_weight: f32,
+    /// Question and passage are in different languages; only names and concepts can then match.
     pub cross_language: bool,
     /// The passage has the kind of answer that the question wants (an amount, a time); `None` when none is wanted.
     pub kind_fits: Option<bool>,
@@ -92,6 +100,7 @@ pub struct Features {
 pub struct KnowledgeIndex {
     passages: Vec<Arc<Passage>>,
     lexical: LexicalIndex,
+    concepts: ConceptIndex,
     vectors: VectorIndex,
 }
 
@@ -104,10 +113,11 @@ impl KnowledgeIndex {
             .map(Arc::new)
             .collect();
         let lexical = LexicalIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
+        let concepts = ConceptIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
         let vectors = vectors
             .fill(passages.iter().map(|passage| (passage.chunk.id.as_str(), passage.embedding.as_slice())))
             .await?;
-        Ok(Self { passages, lexical, vectors })
+        Ok(Self { passages, lexical, concepts, vectors })
     }
 
     /// All passages, document by document in reading order.
@@ -145,15 +155,16 @@ impl KnowledgeIndex {
         }
         let words = self.lexical.scores(&query);
         let weight_max = query.weight(&self.lexical).max(f32::EPSILON);
-        let across = bridge::across(&lookup.text, question.language);
-        let across = self.lexical.grouped_query(across);
-        let words_across = self.lexical.scores(&across);
+        let mut concepts = ConceptScores::default();
+        self.concepts.add(&lookup.text, 1.0, &mut concepts);
+        if let Some(context) = question.context {
+            self.concepts.add(&context.text, CONTEXT_WEIGHT, &mut concepts);
+        }
         let wanted = kinds::wanted(&lookup.text);
         let spread = self.spread(&vector);
         let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
-        for scores in [&words, &words_across] {
-            candidates.extend(scores.best(CANDIDATES));
-        }
+        candidates.extend(words.best(CANDIDATES));
+        candidates.extend(concepts.best(CANDIDATES));
         candidates.sort_unstable();
         candidates.dedup();
         let found = candidates.into_iter().filter_map(|id| Some((id, self.passages.get(id as usize)?)));
@@ -162,14 +173,15 @@ impl KnowledgeIndex {
                 let cosine = dot(&vector, &passage.embedding);
                 let bm25 = words.get(id);
                 let cross_language = passage.chunk.language != question.language;
-                let query = if cross_language { &across } else { &query };
                 let (mean, deviation) = spread.get(&passage.chunk.language).copied().unwrap_or((cosine, 1.0));
                 let first_cell = passage.chunk.cells.first().map(|(_, value)| value.as_str());
                 let features = Features {
                     z: (cosine - mean) / deviation,
                     cosine,
-                    coverage: self.lexical.coverage(query, id),
+                    coverage: self.lexical.coverage(&query, id),
                     bm25: bm25 / weight_max,
+                    concepts: concepts.coverage(id),
+                    concept_weight: concepts.weight(id),
                     cross_language,
                     kind_fits: wanted.map(|kind| kinds::has(kind, &passage.chunk.text)),
                     in_range: first_cell.and_then(|cell| kinds::in_range(&lookup.text, cell)),
@@ -177,7 +189,7 @@ impl KnowledgeIndex {
                 Found { passage: Arc::clone(passage), cosine, bm25, features, score: 0.0 }
             })
             .collect();
-        calibrate(&mut found);
+        ranking::rank(&mut found);
         Ok(found)
     }
 
@@ -210,65 +222,6 @@ fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
         *value /= norm;
     }
     vector
-}
-
-/// Log odds for the words that match across languages. Chosen by hand: the paragraphs that the other weights were fitted
-/// on are about everything but shops, so that their words seldom stand in the bridge.
-const ACROSS: f32 = 1.0;
-/// Log odds for having the kind of answer that is wanted, and for lacking it; chosen by hand.
-const KIND_FITS: f32 = 0.3;
-const KIND_MISSING: f32 = -1.2;
-/// Log odds for a quantity inside the range of a table row, and against one outside; chosen by hand.
-const IN_RANGE: f32 = 2.5;
-
-/// Sets each candidate's probability: logistic regression over its features and over how far it is ahead of the best of
-/// the others, one set of weights within a language and one across languages.
-///
-/// The weights were fitted on paraphrased questions to FAQ entries, on paragraph questions in English and Chinese
-/// (within and across languages), and on the demo shop's conversations; each answerable question also counted once
-/// with its answer taken away, as one that the documents do not answer.
-fn calibrate(candidates: &mut [Found]) {
-    let ahead = |at: usize, value: fn(&Features) -> f32, all: &[Found]| {
-        let cross_language = all[at].features.cross_language;
-        let others = all.iter().enumerate().filter(|(other, found)| {
-            // Words match differently across languages, so a passage competes in words with those of its own language.
-            *other != at && (cross_language || !found.features.cross_language)
-        });
-        value(&all[at].features) - others.map(|(_, found)| value(&found.features)).fold(0.0, f32::max)
-    };
-    let scores: Vec<f32> = (0..candidates.len())
-        .map(|at| {
-            let features = candidates[at].features;
-            let z_ahead = ahead(at, |features| features.z, candidates);
-            let coverage_ahead = ahead(at, |features| features.coverage, candidates);
-            let logit = if features.cross_language {
-                -4.04 + 1.46 * features.z + ACROSS * features.coverage - 3.02 * features.cosine
-                    + 0.48 * z_ahead
-                    + 0.67 * coverage_ahead
-            } else {
-                -18.42
-                    + 0.71 * features.z
-                    + 1.97 * features.coverage
-                    + 16.15 * features.cosine
-                    + 0.35 * z_ahead
-                    + 1.84 * coverage_ahead
-            };
-            let kind = match features.kind_fits {
-                Some(true) => KIND_FITS,
-                Some(false) => KIND_MISSING,
-                None => 0.0,
-            };
-            let range = match features.in_range {
-                Some(true) => IN_RANGE,
-                Some(false) => -IN_RANGE,
-                None => 0.0,
-            };
-            1.0 / (1.0 + (-(logit + kind + range)).exp())
-        })
-        .collect();
-    for (found, score) in candidates.iter_mut().zip(scores) {
-        found.score = score;
-    }
 }
 
 /// Language of a text, or `otherwise` when it has no letters.

@@ -17,7 +17,7 @@ const DOCUMENTS_FIRST: f32 = 0.5;
 /// The same for a message that asks to be shown products.
 const DOCUMENTS_BEFORE_SEARCH: f32 = 0.75;
 /// The same for a message that asks what goes with a named product.
-const DOCUMENTS_ONLY_ABOVE: f32 = 0.97;
+const DOCUMENTS_ONLY_ABOVE: f32 = 0.9;
 
 impl Engine {
     /// The turn, if it is about products and the records have something to say.

@@ -5,9 +5,11 @@
 //! with the hashed n-grams of the text. Training is mini-batch gradient descent with Nesterov momentum and a decaying
 //! step. One temperature, fitted on held-out folds, makes the probabilities honest (Guo et al. 2017).
 
+mod online;
 mod training;
 
 use crate::intents::ngrams::{self, SparseFeatures};
+pub use online::OnlineOptions;
 use training::{TrainingSet, temperature};
 
 /// Changes whenever the features, the training or the stored form change.
@@ -30,6 +32,14 @@ pub enum HeadError {
     /// The tensor library failed.
     #[error("cannot train: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A folder holds no head, or none can be written there.
+    #[error("{}: {problem}; train a head with `shoptalk train intents --data FILE --out DIR`", dir.display())]
+    Folder {
+        /// The folder.
+        dir: std::path::PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The stored head was trained from something else.
     #[error("the stored head was trained from other examples or for another encoder: train it again")]
     Stale,

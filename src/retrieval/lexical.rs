@@ -33,6 +33,11 @@ const STOP_WORDS_ZH: &[&str] = &[
     "中", "后", "前", "时", "时候", "之", "以", "及", "如果", "因为", "所以", "但是", "麻烦", "你好", "您好", "谢谢",
 ];
 
+/// Whether an English word says nothing about what a text is about.
+pub(super) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
+}
+
 /// A term of a text: what is compared, and how much it says about the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Term {
@@ -178,24 +183,6 @@ impl LexicalIndex {
         LexicalQuery { terms: terms(text).into_iter().map(weigh).collect() }
     }
 
-    /// A query of words each of which may be said in several ways; the ways that the
-    /// passages use share its weight.
-    pub fn grouped_query(&self, groups: Vec<Vec<String>>) -> LexicalQuery {
-        let mut terms: Vec<(String, f32)> = Vec::new();
-        for group in groups {
-            let (known, unknown): (Vec<String>, Vec<String>) = group.into_iter().partition(|term| self.knows(term));
-            // A word that no passage says in any way still weighs in what a passage could cover.
-            let known = if known.is_empty() { unknown.into_iter().take(1).collect() } else { known };
-            let share = 1.0 / known.len().max(1) as f32;
-            for term in known {
-                if !terms.iter().any(|(other, _)| *other == term) {
-                    terms.push((term, share.max(0.5)));
-                }
-            }
-        }
-        LexicalQuery { terms }
-    }
-
     /// `text` with typing errors mended: a word that neither the passages nor `is_word` know becomes the nearest word
     /// of the passages, or the nearest function word, within one or two errors.
     pub fn respell(&self, text: &str, is_word: &dyn Fn(&str) -> bool) -> String {
@@ -282,6 +269,16 @@ impl Scores {
     /// A passage's score, 0 when it has no term of the question.
     pub fn get(&self, passage: u32) -> f32 {
         self.by_passage.get(passage as usize).copied().unwrap_or(0.0)
+    }
+
+    /// Every score over the highest one, so that the best passage has 1.
+    #[must_use]
+    pub fn relative(mut self) -> Self {
+        let best = self.by_passage.iter().copied().fold(f32::EPSILON, f32::max);
+        for score in &mut self.by_passage {
+            *score /= best;
+        }
+        self
     }
 
     /// The passages with the highest scores, best first and the earlier one first among equals, at most `limit`; those

@@ -217,6 +217,7 @@ fn reply(text: &str) -> Reply {
         latency_ms: LatencyMs { first: 120, total: 840 },
         suggestions: vec![],
         trace: Trace {
+            merchant_intent: None,
             query: "return boots".to_owned(),
             intents: vec![("return_policy".to_owned(), 0.93)],
             passages: vec![PassageTrace {

@@ -7,6 +7,7 @@ mod console;
 mod conversations;
 mod dispatch;
 mod health;
+mod evaluation;
 mod inference;
 mod intents;
 mod knowledge;

@@ -173,6 +173,7 @@ fn reply(text: &str) -> Reply {
         latency_ms: LatencyMs::default(),
         suggestions: vec!["And gloves?".to_owned()],
         trace: Trace {
+            merchant_intent: None,
             query: "secret query".to_owned(),
             passages: vec![PassageTrace {
                 document: "other.docx".to_owned(),

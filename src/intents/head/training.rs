@@ -107,7 +107,7 @@ impl<'a> TrainingSet<'a> {
         let mut weights = Tensor::zeros((columns + 1, self.classes), DType::F32, &device)?;
         let mut velocity = weights.clone();
         let mut order = members.to_vec();
-        let mut random = SplitMix64(0x5eed);
+        let mut random = SplitMix64::new();
         let batch = options.batch.max(1);
         let steps_total = options.epochs * order.len().div_ceil(batch);
         let mut step = 0;
@@ -174,7 +174,12 @@ impl<'a> TrainingSet<'a> {
 }
 
 /// Refuses sets that do not belong together.
-fn check_shapes(texts: &[&str], embeddings: &[Vec<f32>], labels: &[usize], classes: usize) -> Result<(), HeadError> {
+pub(super) fn check_shapes(
+    texts: &[&str],
+    embeddings: &[Vec<f32>],
+    labels: &[usize],
+    classes: usize,
+) -> Result<(), HeadError> {
     let shape = |problem: String| Err(HeadError::Shape(problem));
     if texts.is_empty() {
         return shape("there are no examples".to_owned());
@@ -215,9 +220,14 @@ fn squared_distance(left: &[f32], right: &[f32]) -> f32 {
 }
 
 /// A small fixed generator (Steele et al. 2014): the same order of examples on every machine.
-struct SplitMix64(u64);
+pub(super) struct SplitMix64(u64);
 
 impl SplitMix64 {
+    /// Always the same order.
+    pub(super) fn new() -> Self {
+        Self(0x5eed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -226,7 +236,7 @@ impl SplitMix64 {
     }
 
     /// Fisher-Yates.
-    fn shuffle(&mut self, items: &mut [usize]) {
+    pub(super) fn shuffle(&mut self, items: &mut [usize]) {
         for last in (1..items.len()).rev() {
             items.swap(last, (self.next() % (last as u64 + 1)) as usize);
         }

@@ -1,0 +1,133 @@
+//! `shoptalk eval`: runs a suite and prints what it found.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::{
+    config::Config,
+    evaluation::{Report, baskets, forecast, intents, pii, recommend, retrieval, sentiment, similarity},
+    inference::Embedder,
+};
+
+/// The encoder that is added for texts in English.
+const ENGLISH_ENCODER: &str = "all-minilm-l6-v2";
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Suite {
+    /// Which intent a message has, and whether it has any.
+    Intents,
+    /// Which documents answer a query.
+    Retrieval,
+    /// Whether two texts say the same.
+    Similarity,
+    /// How a text sounds, or any other label of texts.
+    Sentiment,
+    /// Which personal data a text holds.
+    Pii,
+    /// What a customer comes to next.
+    Recommend,
+    /// What completes a basket.
+    Baskets,
+    /// What will be sold.
+    Forecast,
+    /// A test set made of a merchant's own documents.
+    Answers,
+}
+
+/// Where the data are and how to read them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// Data to learn from; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub train: Vec<PathBuf>,
+    /// Data to judge; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// Documents as JSON lines with an id and text fields (retrieval).
+    #[arg(long, value_name = "FILE")]
+    pub documents: Vec<PathBuf>,
+    /// Column of the text (default: the first).
+    #[arg(long, value_name = "COLUMN")]
+    pub text: Option<String>,
+    /// Column of the label (default: the second).
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// The label that stands for "none of these" (intents).
+    #[arg(long, value_name = "LABEL")]
+    pub out_of_scope: Option<String>,
+    /// First day that is judged, such as 2011-10-01 (baskets).
+    #[arg(long, value_name = "DATE")]
+    pub cut: Option<String>,
+    /// Steps to forecast (forecast).
+    #[arg(long, value_name = "STEPS")]
+    pub horizon: Option<usize>,
+    /// Steps in a season, 52 for weeks (forecast).
+    #[arg(long, value_name = "STEPS")]
+    pub season: Option<usize>,
+    /// With --test, fit on each user's last item of --train too (recommend).
+    #[arg(long)]
+    pub refit: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `suite` and prints its report.
+pub async fn run(config: &Config, suite: Suite, options: &Options) -> anyhow::Result<()> {
+    let report = report(config, suite, options).await?;
+    if options.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Result<Report> {
+    let Options { train, test, text, label, .. } = options.clone();
+    Ok(match suite {
+        Suite::Intents => {
+            let input = intents::Input { train, test, text, label, out_of_scope: options.out_of_scope.clone() };
+            let english = intents::is_english(&intents::examples(&input)?);
+            intents::run(&input, &encoders(config, english).await?).await?
+        }
+        Suite::Retrieval => {
+            let input = retrieval::Input { documents: options.documents.clone(), test };
+            retrieval::run(&input, &super::open_embedder(config).await?).await?
+        }
+        Suite::Similarity => {
+            let input = similarity::Input { train, test, text, label };
+            if input.test.is_empty() {
+                bail!("name the pairs to judge with --test FILE");
+            }
+            similarity::run(&input, &super::open_embedder(config).await?).await?
+        }
+        Suite::Sentiment => {
+            let input = sentiment::Input { train, test, text, label };
+            let few = sentiment::examples(&input)?.len() <= sentiment::EMBEDDED_ROWS_MAX;
+            let encoder = if few { Some(super::open_embedder(config).await?) } else { None };
+            sentiment::run(&input, encoder.as_ref()).await?
+        }
+        Suite::Pii => pii::run(&test)?,
+        Suite::Recommend => recommend::run(&recommend::Input { train, test, refit: options.refit })?,
+        Suite::Baskets => baskets::run(&baskets::Input { train, test, cut: options.cut.clone() })?,
+        Suite::Forecast => {
+            let Options { horizon, season, .. } = *options;
+            forecast::run(&forecast::Input { train, test, horizon, season })?
+        }
+        Suite::Answers => bail!("the suite answers is not built yet; the others are: see shoptalk eval --help"),
+    })
+}
+
+/// The shop's encoder and, for texts in English, the English one beside it.
+pub(super) async fn encoders(config: &Config, english: bool) -> anyhow::Result<Vec<Embedder>> {
+    let own = super::open_embedder(config).await?;
+    if !english || own.name() == super::HASHED || own.name() == ENGLISH_ENCODER {
+        return Ok(vec![own]);
+    }
+    let mut with = config.clone();
+    with.models.encoder = ENGLISH_ENCODER.to_owned();
+    Ok(vec![own, super::open_embedder(&with).await?])
+}
