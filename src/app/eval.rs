@@ -128,6 +128,6 @@ pub(super) async fn encoders(config: &Config, english: bool) -> anyhow::Result<V
         return Ok(vec![own]);
     }
     let mut with = config.clone();
-    with.models.encoder = ENGLISH_ENCODER.to_owned();
+    ENGLISH_ENCODER.clone_into(&mut with.models.encoder);
     Ok(vec![own, super::open_embedder(&with).await?])
 }

@@ -69,8 +69,8 @@ pub async fn run(input: &Input, embedder: &Embedder) -> Result<Report> {
     bar.finish_and_clear();
     let unknown = queries.values().flat_map(HashMap::keys).filter(|id| !places.contains_key(id.as_str())).count();
     Ok(Report::new("retrieval")
-        .figure("ndcg_at_10", mean(judged.ndcg))
-        .figure("ndcg_at_10_judged", mean(judged.ndcg_judged))
+        .figure("ndcg_at_10", mean(judged.ndcg_of_all))
+        .figure("ndcg_at_10_judged", mean(judged.ndcg_of_rated))
         .figure("recall_at_50", mean(judged.recall))
         .count("queries", queries.len())
         .count("documents", records.len())
@@ -84,8 +84,8 @@ const DEPTH_MAX: usize = 1_000;
 /// Figures of each query that has anything to find.
 #[derive(Default)]
 struct Judged {
-    ndcg: Vec<f64>,
-    ndcg_judged: Vec<f64>,
+    ndcg_of_all: Vec<f64>,
+    ndcg_of_rated: Vec<f64>,
     recall: Vec<f64>,
 }
 
@@ -95,8 +95,8 @@ impl Judged {
         let of = |id: &&str| ratings.get(*id).copied();
         let full: Vec<f64> = ranked.iter().map(|id| of(id).unwrap_or(0.0)).collect();
         let only_judged: Vec<f64> = ranked.iter().filter_map(of).collect();
-        self.ndcg.extend(ranking::ndcg(&full, &all, NDCG_DEPTH));
-        self.ndcg_judged.extend(ranking::ndcg(&only_judged, &all, NDCG_DEPTH));
+        self.ndcg_of_all.extend(ranking::ndcg(&full, &all, NDCG_DEPTH));
+        self.ndcg_of_rated.extend(ranking::ndcg(&only_judged, &all, NDCG_DEPTH));
         let wanted: Vec<&str> =
             ratings.iter().filter(|(_, rating)| **rating >= RELEVANT).map(|(id, _)| id.as_str()).collect();
         self.recall.extend(ranking::recall(ranked, &wanted, RECALL_DEPTH));
@@ -184,8 +184,8 @@ mod tests {
         let ratings: HashMap<String, f64> = [("a".to_owned(), 3.0), ("b".to_owned(), 0.0)].into();
         let mut judged = Judged::default();
         judged.add(&["x", "a", "b"], &ratings);
-        assert!((judged.ndcg[0] - 1.0 / 3_f64.log2()).abs() < 1e-12);
-        assert!((judged.ndcg_judged[0] - 1.0).abs() < 1e-12);
+        assert!((judged.ndcg_of_all[0] - 1.0 / 3_f64.log2()).abs() < 1e-12);
+        assert!((judged.ndcg_of_rated[0] - 1.0).abs() < 1e-12);
         assert_eq!(judged.recall, [1.0]);
     }
 

@@ -126,10 +126,11 @@ mod tests {
 
     #[test]
     fn the_threshold_with_most_right_decisions() {
-        let scores = [0.9, 0.8, 0.7, 0.2];
-        let threshold = best_threshold(&scores, &[true, false, true, false]);
-        assert_eq!(hits(&scores, &[true, false, true, false], threshold), [true, false, true, true]);
-        assert!((threshold - 0.45).abs() < 1e-9);
+        let scores = [0.9, 0.8, 0.7, 0.6, 0.2];
+        let positive = [true, false, true, true, false];
+        let threshold = best_threshold(&scores, &positive);
+        assert_eq!(hits(&scores, &positive, threshold), [true, false, true, true, true]);
+        assert!((threshold - 0.4).abs() < 1e-9);
         assert!(best_threshold(&[0.5], &[false]).is_infinite());
     }
 

@@ -113,7 +113,9 @@ impl MerchantIntents {
         let mut probabilities = self.head.probabilities(text, &joined(&self.blocks, embeddings));
         probabilities.truncate(self.labels.len());
         let total = probabilities.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-        probabilities.iter_mut().for_each(|probability| *probability /= total);
+        for probability in &mut probabilities {
+            *probability /= total;
+        }
         probabilities
     }
 

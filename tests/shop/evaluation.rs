@@ -162,7 +162,10 @@ fn personal_data_is_counted_by_type() {
 #[test]
 fn the_next_item_and_the_rest_of_a_basket_are_found() {
     let bench = Bench::new();
-    let sequences: String = (0..9).map(|user| format!("{user} a b c d\n")).collect::<String>() + "9 a b c\n";
+    let mut sequences = "9 a b c\n".to_owned();
+    for user in 0..9 {
+        sequences.push_str(&format!("{user} a b c d\n"));
+    }
     bench.file("train.txt", &sequences);
     bench.file("test.txt", "9 d\n");
     let figures = bench.figures(&["eval", "recommend", "--train", "train.txt", "--test", "test.txt", "--refit"]);

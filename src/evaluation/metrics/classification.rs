@@ -75,7 +75,7 @@ mod tests {
         near(accuracy(&truth, &predicted), 9.0 / 12.0);
         near(matthews(&truth, &predicted, 2), (6.0 * 3.0 - 1.0 * 2.0) / f64::sqrt(7.0 * 8.0 * 4.0 * 5.0));
         near(f1_by_class(&truth, &predicted, 2)[1].unwrap(), 12.0 / 15.0);
-        near(macro_f1(&truth, &predicted, 2), (12.0 / 15.0 + 6.0 / 9.0) / 2.0);
+        near(macro_f1(&truth, &predicted, 2), f64::midpoint(12.0 / 15.0, 6.0 / 9.0));
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn log_loss_by_hand() {
-        near(log_loss(&[0, 1], &[vec![0.5, 0.5], vec![0.75, 0.25]]), (2_f64.ln() + 4_f64.ln()) / 2.0);
+        near(log_loss(&[0, 1], &[vec![0.5, 0.5], vec![0.75, 0.25]]), f64::midpoint(2_f64.ln(), 4_f64.ln()));
         assert!(log_loss(&[0], &[vec![0.0, 1.0]]).is_finite());
     }
 

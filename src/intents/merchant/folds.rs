@@ -7,6 +7,8 @@ use super::{HeadError, LabelledSet};
 use crate::intents::Intent;
 
 const FOLDS: usize = 4;
+/// The threshold where nothing is there to choose it on.
+const EVEN_ODDS: f32 = 0.5;
 /// How much finding a message out of scope counts beside finding the right intent. Held-back intents are nearer to the
 /// known ones than most of what is out of scope in a live chat, so that they count less than their share there (30 to
 /// 50 percent).
@@ -150,7 +152,12 @@ pub(super) fn figures(set: &LabelledSet, judged: &Judged) -> (f32, CrossValidati
     };
     let mut candidates: Vec<f32> = (1..100).map(|step| step as f32 / 100.0).collect();
     candidates.sort_by(|a, b| score(*b).total_cmp(&score(*a)).then(a.total_cmp(b)));
-    let threshold = if unknown.is_empty() { 0.0 } else { candidates[0] };
+    let threshold = match (unknown.is_empty(), set.background.is_empty()) {
+        (false, _) => candidates[0],
+        // Too few intents to hold any back: likelier than all of the background together.
+        (true, false) => EVEN_ODDS,
+        (true, true) => 0.0,
+    };
     let figures = CrossValidation {
         accuracy: right_confidences.len() as f64 / known.len().max(1) as f64,
         in_scope_accuracy: share(&right_confidences, known.len(), threshold),
