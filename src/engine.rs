@@ -40,7 +40,7 @@ const ANSWERS_OFF_TOPIC: f32 = 0.6;
 /// A second passage this close to the first, in probability, is said as well.
 const SECOND_WITHIN: f32 = 0.06;
 /// From this probability on, a passage is near enough to be named when declining.
-const NEAREST: f32 = 0.2;
+const NEAREST: f32 = 0.25;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;
 /// An intent with less is not acted upon.
@@ -324,7 +324,7 @@ impl Engine {
         }
     }
 
-    /// Answers from documents and records, or declines.
+    /// Answers from documents, or declines and shows the nearest passage.
     async fn answer(&self, asked: &Asked<'_>) -> Said {
         let best = asked.found.first().map_or(0.0, |found| found.score);
         let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
@@ -405,12 +405,16 @@ impl Engine {
             Intent::CancelOrder | Intent::ChangeOrder => Phrase::DeclineAction,
             _ => Phrase::Decline,
         };
-        let nearest = nearest
-            .filter(|found| found.passage.chunk.language == asked.language)
-            .map(|found| answer::place(&found.passage));
-        let text = self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest });
+        let nearest =
+            nearest.filter(|found| found.passage.chunk.language == asked.language && phrase == Phrase::Decline);
+        let extract = nearest.map(|found| answer::extract(asked.text(), found, asked.snapshot.knowledge.lexical()));
+        let quoted = extract.as_ref().map(|extract| extract.text.as_str());
+        let place = nearest.map(|found| answer::place(&found.passage));
+        let words = context! { shop => self.shop(asked), nearest => quoted, place };
+        let text = self.prompts.say(asked.language, phrase, words);
         let suggestions = vec![self.say(asked, Phrase::SuggestHuman)];
-        Said { declined: true, suggestions, ..Said::new(Route::Decline, text) }
+        let citations = extract.map(|extract| extract.citation).into_iter().collect();
+        Said { declined: true, suggestions, citations, ..Said::new(Route::Decline, text) }
     }
 
     /// `/start`, `/help`, `/human` and messages without words.
@@ -454,7 +458,7 @@ impl Engine {
     }
 
     fn say(&self, asked: &Asked<'_>, phrase: Phrase) -> String {
-        self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest => "" })
+        self.prompts.say(asked.language, phrase, context! { shop => self.shop(asked), nearest => "", place => "" })
     }
 
     fn shop(&self, asked: &Asked<'_>) -> String {
