@@ -14,6 +14,7 @@ mod knowledge;
 mod models;
 mod recommend;
 mod retrieval;
+mod shops;
 mod storage;
 mod support;
 mod telegram;
