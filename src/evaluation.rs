@@ -3,6 +3,7 @@
 //! Each suite has a file of its own that reads its data, runs the same code that serves shoppers and returns a
 //! [`Report`]: one JSON object, or a small table for people. Nothing here learns from a test file.
 
+pub mod answers;
 pub mod baskets;
 pub mod data;
 pub mod embeddings;

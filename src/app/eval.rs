@@ -32,7 +32,7 @@ pub enum Suite {
     Baskets,
     /// What will be sold.
     Forecast,
-    /// A test set made of a merchant's own documents.
+    /// Whether a shop's answers are right.
     Answers,
 }
 
@@ -69,6 +69,12 @@ pub struct Options {
     /// With --test, fit on each user's last item of --train too (recommend).
     #[arg(long)]
     pub refit: bool,
+    /// Folder of a shop's files, asked in this run alone (answers; default: the shop in --data-dir).
+    #[arg(long, value_name = "DIR")]
+    pub shop: Option<PathBuf>,
+    /// Questions as JSON lines with what a right reply contains (answers; default: questions.jsonl in --shop).
+    #[arg(long, value_name = "FILE")]
+    pub questions: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -117,7 +123,9 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
             let Options { horizon, season, .. } = *options;
             forecast::run(&forecast::Input { train, test, horizon, season })?
         }
-        Suite::Answers => bail!("the suite answers is not built yet; the others are: see shoptalk eval --help"),
+        Suite::Answers => {
+            super::eval_answers::run(config, options.shop.as_deref(), options.questions.as_deref()).await?
+        }
     })
 }
 

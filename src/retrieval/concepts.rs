@@ -38,8 +38,12 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
         let Some((english, chinese)) = text.split_once(';') else { continue };
         for way in english.split('|') {
             let stems = stems(&stemmer, &way.to_lowercase());
-            // A function word alone means nothing.
-            if !stems.is_empty() && !(stems.len() == 1 && is_stop_word(&stems[0])) {
+            let meaningful = match stems.as_slice() {
+                // A function word alone means nothing.
+                [word] => !is_stop_word(word),
+                words => !words.is_empty(),
+            };
+            if meaningful {
                 lexicon.english_longest = lexicon.english_longest.max(stems.len());
                 lexicon.english.entry(stems).or_default().push(line);
             }

@@ -215,10 +215,34 @@ fn bad_input_is_refused_in_one_line_that_names_it() {
     refused(&["eval", "retrieval", "--test", "train.csv"], &["--documents"]);
     refused(&["eval", "baskets", "--train", "train.csv", "--cut", "2011-01-01"], &["train.csv", "date"]);
     refused(&["eval", "forecast", "--train", "train.csv", "--horizon", "2"], &["train.csv", "not a number"]);
-    refused(&["eval", "answers"], &["not built yet"]);
+    refused(&["eval", "answers"], &["--questions"]);
     refused(&["train", "intents", "--data", "train.csv", "--out", "train.csv"], &["train.csv", "--out"]);
     let unknown = bench.run(&["eval", "poems"]);
     let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(!unknown.status.success() && error.contains("poems") && error.contains("intents"), "{error}");
     assert!(Path::new(&bench.path("train.csv")).is_file());
+}
+
+#[test]
+fn answers_of_a_shop_are_judged_by_their_facts() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.dir.path().join("shop/documents")).unwrap();
+    let delivery = "# Delivery\n\nHome delivery costs 4 euro.\n\n# Gift wrapping\n\nWe wrap gifts for 2 euro.\n";
+    fs::write(bench.dir.path().join("shop/documents/delivery.md"), delivery).unwrap();
+    let line = |id: &str, say: &str, expect: &str| {
+        format!("{{\"id\":\"{id}\",\"turns\":[\"{say}\"],\"expect\":[{expect}]}}\n")
+    };
+    let known = r#"{"kind":"answer","document":"delivery.md","facts":["4 euro"]}"#;
+    let unknown = r#"{"kind":"decline"}"#;
+    let questions = line("a", "What does home delivery cost?", known) + &line("b", "Who won the chess cup?", unknown);
+    bench.file("shop/questions.jsonl", &questions);
+    let figures = bench.figures(&["eval", "answers", "--shop", "shop"]);
+    assert_eq!(figures["turns"], 2);
+    assert_eq!(figures["declined"], 1.0, "{figures}");
+    // The hashed encoder knows no meaning, so only that each turn got a verdict is sure for the other.
+    assert_eq!(figures["correct"].as_f64().unwrap() + figures["wrongly_declined"].as_f64().unwrap(), 1.0, "{figures}");
+    bench.file("broken.jsonl", "{\"id\":\"a\",\"turns\":[\"one\",\"two\"],\"expect\":[]}\n");
+    let refusal = bench.refusal(&["eval", "answers", "--questions", "broken.jsonl"]);
+    assert!(refusal.contains("broken.jsonl") && refusal.contains("line 1"), "{refusal}");
+    assert!(bench.refusal(&["eval", "answers"]).contains("--questions"));
 }
