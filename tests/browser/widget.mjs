@@ -16,7 +16,8 @@ class Server {
       stdio: ["ignore", "ignore", "pipe"],
     });
     for await (const line of createInterface({ input: this.child.stderr })) {
-      const address = line.match(/http:\/\/([^/\s]+)\//)?.[1];
+      // It listens a moment before the shop is open, and says so first.
+      const address = line.match(/is ready: http:\/\/([^/\s]+)\//)?.[1];
       if (address) {
         this.child.stderr.resume();
         this.address = address;
