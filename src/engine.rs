@@ -39,7 +39,7 @@ const ANSWERS: f32 = 0.4;
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
 /// A second passage this close to the first, in probability, is said as well.
 const SECOND_WITHIN: f32 = 0.06;
-/// From this probability on, a passage is near enough to be named when declining.
+/// From this probability on, a passage is near enough to be quoted when declining.
 const NEAREST: f32 = 0.25;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;

@@ -1,5 +1,5 @@
-//! A bridge of words between the languages: what a Chinese question would be about in English, and the other way round,
-//! so that words help to find a passage of the other language. Only for finding; nothing a shopper reads comes from it.
+//! A bridge of words between the languages: which words of a text are known in the other language, so that a translation
+//! can be checked against its source. Finding passages across languages is the work of `concepts`.
 
 use std::{collections::HashMap, sync::LazyLock};
 
