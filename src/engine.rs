@@ -39,8 +39,14 @@ const ANSWERS: f32 = 0.4;
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
 /// A second passage this close to the first, in probability, is said as well.
 const SECOND_WITHIN: f32 = 0.06;
+/// Rows of one table are said together when their ranking values lie this close to the best one's.
+const ROW_WITHIN: f32 = 1.2;
+/// Most rows that are said together.
+const ROWS_MAX: usize = 8;
 /// From this probability on, a passage is near enough to be quoted when declining.
 const NEAREST: f32 = 0.25;
+/// Passages that are looked at for the reply.
+const FOUND: usize = 12;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;
 /// An intent with less is not acted upon.
@@ -274,7 +280,7 @@ impl Engine {
         }
         let intent = scores.top().0;
         let question = Question { lookups: &lookups, context: context.as_ref(), language };
-        let found = snapshot.knowledge.search(&question, TRACED).await?;
+        let found = snapshot.knowledge.search(&question, FOUND).await?;
         let merchant = match &self.merchant {
             Some(merchant) => {
                 let verdict = merchant.judge(&masked).await?;
@@ -344,20 +350,21 @@ impl Engine {
             Some(context) => format!("{} {}", context.text, asked.text()),
             None => asked.text().to_owned(),
         };
-        let best = found[0].score;
-        let chosen: Vec<&Found> = found
-            .iter()
-            .take(2)
-            .enumerate()
-            .filter(|(place, found)| *place == 0 || (found.score >= ANSWERS && best - found.score <= SECOND_WITHIN))
-            .map(|(_, found)| found)
-            .collect();
         let mut said = Said { route: Some(Route::Answer), ..Said::default() };
+        let rows = rows_together(found);
+        if rows.len() > 1 {
+            let extracts: Vec<Extract> = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
+            said.chunks = rows.iter().map(|found| found.passage.chunk.id.clone()).collect();
+            let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
+            said.text = self.in_language(asked, &list.join("\n"), extracts[0].language, &mut said).await;
+            said.citations = extracts.into_iter().map(|extract| extract.citation).collect();
+            return said;
+        }
         let mut parts: Vec<String> = Vec::new();
-        for found in chosen {
+        for found in best_two(found) {
             let extract = answer::extract(&question, found, lexical);
             said.chunks.push(found.passage.chunk.id.clone());
-            let text = self.in_language(asked, &extract, &mut said).await;
+            let text = self.in_language(asked, &extract.text, extract.language, &mut said).await;
             if !parts.contains(&text) {
                 parts.push(text);
                 said.citations.push(extract.citation);
@@ -367,13 +374,13 @@ impl Engine {
         said
     }
 
-    /// The words of an extract in the shopper's language: translated and checked, or quoted with a word of explanation.
-    async fn in_language(&self, asked: &Asked<'_>, extract: &Extract, said: &mut Said) -> String {
-        if extract.language == asked.language {
-            return extract.text.clone();
+    /// The words of a passage in the shopper's language: translated and checked, or quoted with a word of explanation.
+    async fn in_language(&self, asked: &Asked<'_>, words: &str, language: Language, said: &mut Said) -> String {
+        if language == asked.language {
+            return words.to_owned();
         }
         if let Some(model) = self.language_model.get() {
-            let request = self.prompts.translation(&extract.text, extract.language, asked.language);
+            let request = self.prompts.translation(words, language, asked.language);
             said.prompt = Some(self.prompts.translate.label());
             let translated = match model.generate(request) {
                 Ok(generation) => generation.text().await,
@@ -382,7 +389,7 @@ impl Engine {
             match translated {
                 Ok(text) => {
                     let text = text.trim().to_owned();
-                    match answer::check_translation(&extract.text, &text, asked.language) {
+                    match answer::check_translation(words, &text, asked.language) {
                         Ok(()) => {
                             said.generated = true;
                             said.support.push(format!("kept: {text}"));
@@ -394,7 +401,7 @@ impl Engine {
                 Err(error) => said.support.push(format!("no translation: {error}")),
             }
         }
-        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => extract.text })
+        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => words })
     }
 
     fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found>) -> Said {
@@ -504,7 +511,7 @@ impl Engine {
                 query: question,
                 intents,
                 merchant_intent: asked.merchant.clone(),
-                passages: asked.found.iter().map(traced).collect(),
+                passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 support: said.support,
                 encoder: self.embedder.name().to_owned(),
                 model: self.language_model.get().filter(|_| said.prompt.is_some()).map(|model| model.name().to_owned()),
@@ -557,6 +564,26 @@ fn single_questions(text: &str) -> Vec<String> {
         texts.extend(chosen.into_iter().rev().take(QUESTIONS_MAX).map(|part| part.trim().to_owned()));
     }
     texts
+}
+
+/// The best passage, and a second one that is about as probable.
+fn best_two(found: &[Found]) -> Vec<&Found> {
+    let best = found.first().map_or(0.0, |found| found.score);
+    let second = |found: &&Found| found.score >= ANSWERS && best - found.score <= SECOND_WITHIN;
+    found.iter().take(1).chain(found.iter().skip(1).take(1).filter(second)).collect()
+}
+
+/// The rows of the best passage's table that are about as likely meant, in their order: a question that names no row
+/// is about all of them. Fewer than two where the best passage is no row or stands out.
+fn rows_together(found: &[Found]) -> Vec<&Found> {
+    let Some(best) = found.first() else { return Vec::new() };
+    let together = |other: &&Found| {
+        other.place == best.place
+            || (best.value - other.value <= ROW_WITHIN && other.passage.shares_table(&best.passage))
+    };
+    let mut rows: Vec<&Found> = found.iter().filter(together).take(ROWS_MAX).collect();
+    rows.sort_by_key(|found| found.place);
+    rows
 }
 
 fn traced(found: &Found) -> PassageTrace {

@@ -13,7 +13,12 @@ pub mod vector;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{knowledge::Chunk, language::detect_language, message::Language, storage::StoredChunk};
+use crate::{
+    knowledge::{Chunk, ChunkKind},
+    language::detect_language,
+    message::Language,
+    storage::StoredChunk,
+};
 use concepts::{ConceptIndex, ConceptScores};
 use lexical::LexicalIndex;
 use vector::{VectorError, VectorIndex, dot};
@@ -35,6 +40,18 @@ pub struct Passage {
     /// The chunk.
     pub chunk: Chunk,
     embedding: Vec<f32>,
+}
+
+impl Passage {
+    /// Whether both are rows of one table: they answer together, so one is no argument against the other.
+    pub fn shares_table(&self, other: &Self) -> bool {
+        let headers = |passage: &Self| passage.chunk.cells.iter().map(|(header, _)| header.clone()).collect::<Vec<_>>();
+        self.chunk.kind == ChunkKind::Row
+            && other.chunk.kind == ChunkKind::Row
+            && self.document == other.document
+            && self.chunk.heading == other.chunk.heading
+            && headers(self) == headers(other)
+    }
 }
 
 /// A text to look up, with its vector.
@@ -62,12 +79,16 @@ pub struct Question<'a> {
 pub struct Found {
     /// The passage.
     pub passage: Arc<Passage>,
+    /// Its place among all passages, document by document in reading order.
+    pub place: u32,
     /// Cosine of question and passage.
     pub cosine: f32,
     /// BM25 of the question's words.
     pub bm25: f32,
     /// What the probability was made of.
     pub features: Features,
+    /// What the candidates were ordered by: the log odds, up to a constant, of being the passage meant.
+    pub value: f32,
     /// Calibrated probability that the passage answers the question, 0 to 1.
     pub score: f32,
 }
@@ -186,7 +207,7 @@ impl KnowledgeIndex {
                     kind_fits: wanted.map(|kind| kinds::has(kind, &passage.chunk.text)),
                     in_range: first_cell.and_then(|cell| kinds::in_range(&lookup.text, cell)),
                 };
-                Found { passage: Arc::clone(passage), cosine, bm25, features, score: 0.0 }
+                Found { passage: Arc::clone(passage), place: id, cosine, bm25, features, value: 0.0, score: 0.0 }
             })
             .collect();
         ranking::rank(&mut found);

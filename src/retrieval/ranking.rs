@@ -11,18 +11,26 @@ use super::{Features, Found};
 /// Log odds for a quantity inside the range of a table row, and against one outside; chosen by hand.
 const IN_RANGE: f32 = 2.5;
 
-/// Sets each candidate's probability of answering.
+/// Sets each candidate's ranking value and its probability of answering.
 pub(super) fn rank(candidates: &mut [Found]) {
-    let values: Vec<f32> = candidates.iter().map(|found| value(&found.features)).collect();
-    let highest = values.iter().copied().fold(f32::MIN, f32::max);
-    let mass: f32 = values.iter().map(|value| (value - highest).exp()).sum();
-    for (at, found) in candidates.iter_mut().enumerate() {
-        let others = values.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, value)| *value);
-        // Alone among all passages a candidate leads by what it has over nothing.
-        let lead = values[at] - others.reduce(f32::max).unwrap_or(0.0);
-        let share = (values[at] - highest).exp() / mass;
-        found.score = probability(&found.features, values[at], lead, share);
+    for found in candidates.iter_mut() {
+        found.value = value(&found.features);
     }
+    let scores: Vec<f32> = candidates.iter().map(|found| score(found, candidates)).collect();
+    for (found, score) in candidates.iter_mut().zip(scores) {
+        found.score = score;
+    }
+}
+
+/// The probability of one among all. Rows of its own table are no rivals: "what does delivery cost?" is answered by
+/// every row of the price list, and none of them makes another less true.
+fn score(found: &Found, candidates: &[Found]) -> f32 {
+    let rivals =
+        || candidates.iter().filter(|other| other.place != found.place && !other.passage.shares_table(&found.passage));
+    let mass: f32 = rivals().map(|rival| (rival.value - found.value).exp()).sum();
+    // Alone among all passages a candidate leads by what it has over nothing.
+    let lead = found.value - rivals().map(|rival| rival.value).reduce(f32::max).unwrap_or(0.0);
+    probability(&found.features, found.value, lead, 1.0 / (1.0 + mass))
 }
 
 /// The ranking value of a candidate: higher is likelier to be the passage meant.
@@ -54,14 +62,15 @@ fn value(features: &Features) -> f32 {
 }
 
 /// Probability, 0 to 1, that a candidate answers; `lead` is its ranking value over the best of the others, `share` its
-/// part of the softmax of all ranking values.
+/// part of the softmax of its own and its rivals' ranking values.
 fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
-    let across = if features.cross_language { 1.395 } else { 0.0 };
-    let logit = -18.626 + 0.193 * value + 0.203 * lead + 1.524 * share - 0.469 * features.z
-        + 17.88 * features.cosine
-        + 0.696 * features.coverage
-        - 0.672 * features.bm25
-        + 0.284 * features.concepts
+    let across = if features.cross_language { 1.367 } else { 0.0 };
+    let logit = -18.443 + 0.203 * value + 0.227 * lead + 1.145 * share - 0.439 * features.z
+        + 17.55 * features.cosine
+        + 1.105 * features.coverage
+        - 1.115 * features.bm25
+        + 0.27 * features.concepts
+        + 0.32 * features.concept_weight
         + across;
     1.0 / (1.0 + (-logit).exp())
 }
