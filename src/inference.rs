@@ -9,6 +9,7 @@ mod bert;
 mod bert_reference;
 mod bert_weights;
 mod chat_template;
+mod decoder;
 mod e5_wheel;
 mod embedder;
 mod embedder_thread;
@@ -19,6 +20,7 @@ mod hashed;
 mod language_model;
 mod language_model_slot;
 mod language_model_thread;
+mod prefixes;
 mod text_stream;
 pub mod threads;
 

@@ -1,8 +1,6 @@
 //! Softmax attention (Vaswani et al. 2017) of a few queries at a time to the keys of one head, which may lie in
 //! several runs of positions: a shared beginning and a continuation.
 
-use half::f16;
-
 use super::{
     KeyValues, Processor, Tier,
     functions::{exp, sum},
@@ -149,7 +147,7 @@ impl<const R: usize> Kernel for Attend<'_, R> {
 /// # Safety
 /// As for `Attend::run`; `to` has room for the rounded length, every `width` floats.
 #[inline(always)]
-unsafe fn score<L: Lanes, const R: usize>(queries: &Group<'_>, keys: &[f16], size: usize, len: usize, to: *mut f32) {
+unsafe fn score<L: Lanes, const R: usize>(queries: &Group<'_>, keys: &[u16], size: usize, len: usize, to: *mut f32) {
     for block in 0..len.div_ceil(KEYS) {
         let keys = keys[block * KEYS * size..(block + 1) * KEYS * size].as_ptr();
         let mut first = 0;
@@ -158,7 +156,7 @@ unsafe fn score<L: Lanes, const R: usize>(queries: &Group<'_>, keys: &[f16], siz
             unsafe {
                 let mut sums = [[L::zero(); 2]; R];
                 for dimension in 0..size {
-                    let row = keys.add(dimension * KEYS + first).cast::<u16>();
+                    let row = keys.add(dimension * KEYS + first);
                     let (low, high) = (L::load_f16(row), L::load_f16(row.add(L::COUNT)));
                     for (r, sums) in sums.iter_mut().enumerate() {
                         let query = L::splat(*queries.from.add(r * queries.stride + dimension));
@@ -222,7 +220,7 @@ unsafe fn mix<L: Lanes, const R: usize>(queries: &Group<'_>, inverse: [f32; R]) 
             let mut sums = [[L::zero(); 2]; R];
             let mut scores = queries.scores.as_ptr();
             for &(run, len) in queries.runs {
-                let mut row = run.head_values(queries.head).as_ptr().cast::<u16>().add(first);
+                let mut row = run.head_values(queries.head).as_ptr().add(first);
                 for position in 0..len {
                     let (low, high) = (L::load_f16(row), L::load_f16(row.add(L::COUNT)));
                     row = row.wrapping_add(size);

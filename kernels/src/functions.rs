@@ -16,7 +16,8 @@ const FLOATS_A_PART: usize = 8192;
 #[inline(always)]
 pub(super) unsafe fn exp<L: Lanes>(x: L::F) -> L::F {
     // 2^n * 2^f with f from -0.5 to 0.5, where the powers of f come from the series of the exponential function.
-    const COEFFICIENTS: [f32; 5] = [0.009_618_13, 0.055_504_11, 0.240_226_51, 0.693_147_2, 1.0];
+    const LN_2: f32 = std::f32::consts::LN_2;
+    const COEFFICIENTS: [f32; 5] = [0.009_618_13, 0.055_504_11, 0.240_226_5, LN_2, 1.0];
     // SAFETY: the caller has the instructions.
     unsafe {
         let limit = |value: f32| L::splat(value);
@@ -242,6 +243,46 @@ impl Kernel for RmsNorm<'_> {
                     L::store(to.as_mut_ptr().add(at), L::mul(scaled, L::load(self.weight.as_ptr().add(at))));
                 }
             }
+        }
+    }
+}
+
+/// The natural logarithm of the sum of e^x over each row of `size` floats.
+///
+/// # Panics
+/// When `values` does not hold whole rows.
+pub fn log_sum_exp(processor: &Processor, values: &[f32], size: usize) -> Vec<f32> {
+    assert!(size > 0 && values.len().is_multiple_of(size), "rows of {size}");
+    let mut sums = vec![0.0; values.len() / size];
+    let rows = sums.iter_mut().zip(values.chunks_exact(size));
+    processor.pool().for_each(rows, |(sum, row)| *sum = processor.tier().run(LogSumExp(row)));
+    sums
+}
+
+struct LogSumExp<'a>(&'a [f32]);
+
+impl Kernel for LogSumExp<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        let chunks = self.0.chunks_exact(L::COUNT);
+        let rest = chunks.remainder();
+        let mut lanes = [f32::MIN; 16];
+        // SAFETY: chunks hold `COUNT` floats, and no tier has more than 16; the caller has the instructions.
+        unsafe {
+            let mut largest = L::splat(f32::MIN);
+            for values in chunks.clone() {
+                largest = L::max(L::load(values.as_ptr()), largest);
+            }
+            L::store(lanes.as_mut_ptr(), largest);
+            let largest = lanes.iter().chain(rest).copied().fold(f32::MIN, f32::max);
+            let mut total = L::zero();
+            for values in chunks {
+                total = L::add(total, exp::<L>(L::sub(L::load(values.as_ptr()), L::splat(largest))));
+            }
+            let rest: f32 = rest.iter().map(|value| (value - largest).exp()).sum();
+            largest + (sum::<L>(total) + rest).ln()
         }
     }
 }

@@ -3,7 +3,10 @@
 //! Keys of a head lie in blocks of 32 positions: `[block][dimension][position]`, so that a register holds one
 //! dimension of neighbouring positions. Values lie row by row: `[position][dimension]`.
 
-use half::{f16, slice::HalfFloatSliceExt};
+use half::{
+    f16,
+    slice::{HalfBitsSliceExt, HalfFloatSliceExt},
+};
 
 /// Positions of a block of keys.
 pub(super) const KEYS: usize = 32;
@@ -16,8 +19,9 @@ pub struct KeyValues {
     /// Positions that fit, a multiple of 32.
     capacity: usize,
     len: usize,
-    keys: Vec<f16>,
-    values: Vec<f16>,
+    /// Bits of half floats: the system gives zeroed memory of plain integers only as it is written.
+    keys: Vec<u16>,
+    values: Vec<u16>,
 }
 
 impl KeyValues {
@@ -29,7 +33,7 @@ impl KeyValues {
         assert!(head_size.is_multiple_of(32) && head_size > 0, "heads of {head_size}");
         let capacity = positions.next_multiple_of(KEYS);
         let floats = heads * head_size * capacity;
-        Self { heads, head_size, capacity, len: 0, keys: vec![f16::ZERO; floats], values: vec![f16::ZERO; floats] }
+        Self { heads, head_size, capacity, len: 0, keys: vec![0; floats], values: vec![0; floats] }
     }
 
     /// Positions that are filled.
@@ -88,13 +92,16 @@ impl KeyValues {
         for (head, (keys, values)) in rows.enumerate() {
             let begin = self.at(head);
             let value = begin + position * self.head_size;
-            self.values[value..value + self.head_size].convert_from_f32_slice(values);
+            let to: &mut [f16] = self.values[value..value + self.head_size].reinterpret_cast_mut();
+            to.convert_from_f32_slice(values);
             let block = begin + position / KEYS * KEYS * self.head_size + position % KEYS;
             for (index, keys) in keys.chunks_exact(32).enumerate() {
                 let mut halves = [f16::ZERO; 32];
                 halves.convert_from_f32_slice(keys);
                 let places = self.keys[block + index * 32 * KEYS..].iter_mut().step_by(KEYS);
-                places.zip(halves).for_each(|(place, key)| *place = key);
+                for (place, key) in places.zip(halves) {
+                    *place = key.to_bits();
+                }
             }
         }
         self.len += 1;
@@ -105,12 +112,12 @@ impl KeyValues {
     }
 
     /// Blocks of keys of a head; what lies behind `len` is anything finite.
-    pub(super) fn head_keys(&self, head: usize) -> &[f16] {
+    pub(super) fn head_keys(&self, head: usize) -> &[u16] {
         &self.keys[self.at(head)..][..self.capacity * self.head_size]
     }
 
     /// Rows of values of a head.
-    pub(super) fn head_values(&self, head: usize) -> &[f16] {
+    pub(super) fn head_values(&self, head: usize) -> &[u16] {
         &self.values[self.at(head)..][..self.capacity * self.head_size]
     }
 }

@@ -30,7 +30,7 @@ mod tile;
 pub use activations::Activations;
 pub use attention::{Attention, Queries, attend};
 pub use format::Format;
-pub use functions::{gelu, layer_norm, rms_norm, silu_times};
+pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
 pub use key_values::KeyValues;
 pub use linear::{Linear, linear};
 pub use packed::PackedMatrix;

@@ -138,7 +138,7 @@ fn places(format: Format, column: usize, input: usize) -> ((usize, usize), (usiz
         (half * format.low_bytes() / 2 + group / 2 * 64 + lane, group % 2 * 4)
     };
     let bits = format.high_bits();
-    let groups = if bits == 0 { 8 } else { 8 / bits };
+    let groups = 8usize.checked_div(bits).unwrap_or(8);
     let high = (format.low_bytes() + half * 64 * bits + group / groups * 64 + lane, group % groups * bits);
     (low, high)
 }
@@ -163,10 +163,14 @@ fn write_block(format: Format, tile: &mut [u8], column: usize, index: usize, blo
             low.copy_from_slice(quants);
             continue;
         }
-        low.iter_mut().zip(quants).for_each(|(byte, q)| *byte |= (q & 15) << shift);
+        for (byte, q) in low.iter_mut().zip(quants) {
+            *byte |= (q & 15) << shift;
+        }
         if format.high_bits() > 0 {
             let high = &mut tile[begin + high..][..4];
-            high.iter_mut().zip(quants).for_each(|(byte, q)| *byte |= q >> 4 << high_shift);
+            for (byte, q) in high.iter_mut().zip(quants) {
+                *byte |= q >> 4 << high_shift;
+            }
         }
     }
     let (halves, steps) = scale_places(format, begin, head, column);

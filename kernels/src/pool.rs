@@ -100,12 +100,18 @@ impl Pool {
         assert!(!self.shared.has_panicked.swap(false, Ordering::AcqRel), "a thread of the pool panicked");
     }
 
-    /// Calls `work` once with each item.
+    /// Calls `work` once with each item, in any order and on any of the threads.
+    ///
+    /// # Panics
+    /// When `work` does.
     pub fn for_each<T: Send>(&self, items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
         let items: Vec<Mutex<Option<T>>> = items.map(|item| Mutex::new(Some(item))).collect();
         self.run(items.len(), &|index| {
             let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-            work(item.expect("every part runs once"));
+            // Every part runs once, so that its item is there.
+            if let Some(item) = item {
+                work(item);
+            }
         });
     }
 }

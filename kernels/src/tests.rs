@@ -105,7 +105,9 @@ proptest! {
                     to.iter_mut().zip(&value[size..]).for_each(|(to, value)| *to += weight * value);
                 }
             }
-            to.iter_mut().for_each(|to| *to /= total);
+            for to in to.iter_mut() {
+                *to /= total;
+            }
         }
         let second = runs.get(1).map_or((&runs[0].0, 0), |(run, _, _)| (run, run.len()));
         let queries_at = Queries { begin: 0, stride: size, count };
@@ -154,6 +156,9 @@ fn functions_are_those_of_their_definitions() {
         silu_times(&processor, &mut found, &other);
         let expected: Vec<f32> = values.iter().zip(&other).map(|(x, up)| x / (1.0 + (-x).exp()) * up).collect();
         assert_close(&found, &expected, 1e-5);
+        let expected: Vec<f32> = tensor.log_sum_exp(1).unwrap().to_vec1().unwrap();
+        assert_close(&log_sum_exp(&processor, &values, 64), &expected, 1e-5);
+        assert_close(&log_sum_exp(&processor, &[1.0, 0.0, -3.0], 3), &[1.326_563], 1e-5);
         let (mut found, mut sums) = (values.clone(), values.clone());
         layer_norm(&processor, &mut found, Some(&other), [&weight, &bias], 1e-6);
         let mut scaled = vec![0.0; values.len()];

@@ -1,5 +1,4 @@
-//! A chat model from a GGUF file: the tokenizer and the chat template that the file carries, and candle's quantized
-//! Qwen2 or Llama network.
+//! A chat model from a GGUF file: the tokenizer and the chat template that the file carries, and the network.
 
 use std::{
     fs::File,
@@ -9,28 +8,28 @@ use std::{
 };
 
 use candle_core::{
-    D, Device, Tensor,
+    Device, Tensor,
     quantized::{
         gguf_file::{Content, Value},
         tokenizer::TokenizerFromGguf,
     },
 };
-use candle_transformers::{
-    generation::{LogitsProcessor, Sampling},
-    models::{quantized_llama, quantized_qwen2},
-};
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+use shoptalk_kernels::Processor;
 use tokenizers::{
     Tokenizer,
     pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
 };
 
-use super::{ChatMessage, InferenceError, chat_template::ChatTemplate};
+use super::{
+    ChatMessage, InferenceError,
+    chat_template::ChatTemplate,
+    decoder::{self, Decoder, likeliest},
+};
 use crate::models::ModelFiles;
 
-/// Longest prompt plus answer, whatever the model could do: 4096 tokens take a minute to read on two cores.
+/// Longest prompt plus answer, whatever the model could do: 4096 tokens take ten seconds to read on two cores.
 const CONTEXT_TOKENS_MAX: usize = 4096;
-/// Prompt tokens of one step; between steps a dropped request ends.
-const PREFILL_TOKENS: usize = 64;
 /// The sampler draws from the smallest set of tokens with this probability (Holtzman et al. 2019).
 const TOP_P: f64 = 0.95;
 
@@ -45,15 +44,12 @@ pub(crate) struct ChatFormat {
     pub(crate) context_tokens: usize,
 }
 
-/// The network with the state of the sequence it is reading.
+/// The network with the sequence that it is reading.
 pub(crate) struct ChatNetwork {
-    network: Network,
-    position: usize,
-}
-
-enum Network {
-    Qwen2(quantized_qwen2::ModelWeights),
-    Llama(quantized_llama::ModelWeights),
+    pub(crate) decoder: Decoder,
+    sequence: decoder::Sequence,
+    /// The tokens of `sequence`.
+    tokens: Vec<u32>,
 }
 
 /// Loads the file `weights`.
@@ -61,23 +57,14 @@ pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, ChatNetwork),
     let path = files.files.get("weights").map(PathBuf::as_path);
     let path = path.ok_or_else(|| InferenceError::Failed(format!("the model {} has no weights", files.name)))?;
     let step = format!("cannot read {}", path.display());
-    let (content, mut reader) = open(path).map_err(|error| InferenceError::failed(&step, error))?;
+    let content = open(path).map_err(|error| InferenceError::failed(&step, error))?;
     let format = ChatFormat::load(&content)?;
-    let architecture = text(&content, "general.architecture").unwrap_or_default();
-    let device = &Device::Cpu;
-    let network = match architecture.as_str() {
-        "qwen2" => quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, device).map(Network::Qwen2),
-        "llama" => quantized_llama::ModelWeights::from_gguf(content, &mut reader, device).map(Network::Llama),
-        other => return Err(InferenceError::failed(&step, format!("the architecture {other:?} is not supported"))),
-    };
-    let network = network.map_err(|error| InferenceError::failed(&step, error))?;
-    Ok((Arc::new(format), ChatNetwork { network, position: 0 }))
+    let decoder = Decoder::load(path, CONTEXT_TOKENS_MAX).map_err(|error| InferenceError::failed(&step, error))?;
+    Ok((Arc::new(format), ChatNetwork::new(decoder)))
 }
 
-fn open(path: &Path) -> candle_core::Result<(Content, BufReader<File>)> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let content = Content::read(&mut reader)?;
-    Ok((content, reader))
+fn open(path: &Path) -> candle_core::Result<Content> {
+    Content::read(&mut BufReader::with_capacity(1 << 20, File::open(path)?))
 }
 
 impl ChatFormat {
@@ -147,73 +134,68 @@ impl ChatFormat {
 }
 
 impl ChatNetwork {
-    /// Forgets the sequence and its memory.
-    pub(crate) fn reset(&mut self) {
-        self.position = 0;
-        match &mut self.network {
-            Network::Qwen2(network) => network.clear_kv_cache(),
-            Network::Llama(network) => network.clear_kv_cache(),
-        }
+    fn new(decoder: Decoder) -> Self {
+        let sequence = decoder.sequence(None, decoder.context_tokens());
+        Self { decoder, sequence, tokens: Vec::new() }
     }
 
-    /// Reads `tokens` after those read so far and returns the logits of the next token, shape (vocabulary).
-    /// Not-a-number logits are an error.
-    pub(crate) fn forward(&mut self, tokens: &[u32]) -> Result<Tensor, InferenceError> {
-        let logits = self.step(tokens).map_err(|error| InferenceError::failed("chat model", error))?;
-        let sum: f32 = logits
-            .sum_all()
-            .and_then(|sum| sum.to_scalar())
-            .map_err(|error| InferenceError::failed("chat model", error))?;
-        if !sum.is_finite() {
-            return Err(InferenceError::Failed("the chat model computed logits that are not numbers".to_owned()));
-        }
-        self.position += tokens.len();
+    /// Makes `prompt` the sequence, but its end: keeps the beginning that was read for the request before, and
+    /// returns what has still to be read, one token at least.
+    pub(crate) fn begin<'a>(&mut self, prompt: &'a [u32]) -> &'a [u32] {
+        let same = self.tokens.iter().zip(prompt).take_while(|(read, wanted)| read == wanted).count();
+        let kept = same.min(prompt.len().saturating_sub(1));
+        self.sequence.truncate(kept);
+        self.tokens.truncate(kept);
+        &prompt[kept..]
+    }
+
+    /// Reads `tokens` after those read so far and returns the logits of the next token, one for each of the
+    /// vocabulary. Not-a-number logits are an error.
+    pub(crate) fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], InferenceError> {
+        // Until the step is done it is not known what the sequence holds.
+        let before = std::mem::take(&mut self.tokens);
+        let logits = self.decoder.read(&mut self.sequence, tokens)?;
+        self.tokens = before;
+        self.tokens.extend_from_slice(tokens);
         Ok(logits)
     }
-
-    fn step(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
-        let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
-        let logits = match &mut self.network {
-            Network::Qwen2(network) => network.forward(&input, self.position),
-            Network::Llama(network) => network.forward(&input, self.position),
-        }?;
-        logits.squeeze(0)
-    }
-}
-
-/// Cuts a prompt into steps of `PREFILL_TOKENS` and then of falling powers of two. candle keeps a mask for each pair
-/// of step length and position for ever; these lengths bound the pairs.
-pub(crate) fn prefill_steps(tokens: &[u32]) -> Vec<&[u32]> {
-    let mut steps = Vec::new();
-    let mut rest = tokens;
-    let mut length = PREFILL_TOKENS;
-    while !rest.is_empty() {
-        if length <= rest.len() {
-            let (step, after) = rest.split_at(length);
-            steps.push(step);
-            rest = after;
-        } else {
-            length /= 2;
-        }
-    }
-    steps
 }
 
 /// Draws the next token: the likeliest at temperature 0.
-pub(crate) fn sampler(temperature: f32, seed: u64) -> LogitsProcessor {
-    let sampling = if temperature > 0.0 {
-        Sampling::TopP { p: TOP_P, temperature: f64::from(temperature) }
-    } else {
-        Sampling::ArgMax
-    };
-    LogitsProcessor::from_sampling(seed, sampling)
+pub(crate) enum Sampler {
+    /// Always the likeliest.
+    Greedy,
+    /// From the likely ones, by chance.
+    TopP(LogitsProcessor),
+}
+
+impl Sampler {
+    pub(crate) fn new(temperature: f32, seed: u64) -> Self {
+        if temperature > 0.0 {
+            let sampling = Sampling::TopP { p: TOP_P, temperature: f64::from(temperature) };
+            Self::TopP(LogitsProcessor::from_sampling(seed, sampling))
+        } else {
+            Self::Greedy
+        }
+    }
+
+    pub(crate) fn sample(&mut self, logits: &[f32]) -> Result<u32, InferenceError> {
+        match self {
+            Self::Greedy => Ok(likeliest(logits)),
+            Self::TopP(processor) => Tensor::from_slice(logits, logits.len(), &Device::Cpu)
+                .and_then(|logits| processor.sample(&logits))
+                .map_err(|error| InferenceError::failed("sampler", error)),
+        }
+    }
 }
 
 /// Natural logarithms of the probabilities of `tokens`.
-pub(crate) fn log_probabilities(logits: &Tensor, tokens: &[u32]) -> Result<Vec<f32>, InferenceError> {
-    let compute =
-        || candle_nn::ops::log_softmax(logits, D::Minus1)?.gather(&Tensor::new(tokens, &Device::Cpu)?, 0)?.to_vec1();
-    compute().map_err(|error: candle_core::Error| InferenceError::failed("chat model", error))
+pub(crate) fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Result<Vec<f32>, InferenceError> {
+    let total = shoptalk_kernels::log_sum_exp(Processor::shared(), logits, logits.len().max(1));
+    let total = total.first().copied().unwrap_or_default();
+    let logit = |&token: &u32| logits.get(token as usize).map(|logit| logit - total);
+    let scores: Option<Vec<f32>> = tokens.iter().map(logit).collect();
+    scores.ok_or_else(|| InferenceError::Failed("the chat model does not know a token".to_owned()))
 }
 
 fn text(content: &Content, key: &str) -> Option<String> {
@@ -232,20 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefill_steps_cover_the_prompt_in_order() {
-        for length in [0, 1, 63, 64, 65, 200, 1000] {
-            let tokens: Vec<u32> = (0..length).collect();
-            let steps = prefill_steps(&tokens);
-            assert_eq!(steps.concat(), tokens);
-            assert!(steps.iter().all(|step| step.len().is_power_of_two() && step.len() <= PREFILL_TOKENS));
-        }
-    }
-
-    #[test]
     fn log_probabilities_sum_to_one() {
-        let logits = Tensor::new(&[0.0_f32, 1.0, 3.0], &Device::Cpu).unwrap();
-        let scores = log_probabilities(&logits, &[2, 0, 1]).unwrap();
+        let scores = log_probabilities(&[0.0, 1.0, 3.0], &[2, 0, 1]).unwrap();
         assert!((scores.iter().map(|score| score.exp()).sum::<f32>() - 1.0).abs() < 1e-5);
         assert!(scores[0] > scores[2] && scores[2] > scores[1]);
+        assert!(log_probabilities(&[0.0], &[1]).is_err());
     }
 }

@@ -47,6 +47,27 @@ impl LanguageModel {
         }
     }
 
+    /// For each prefix the natural logarithm of the probability that the model goes on with exactly `continuation`.
+    /// Prefixes are whole prompts in the model's own format, special tokens included; what the model has read of
+    /// them is kept, as far as memory for it goes, so that asking again costs little.
+    ///
+    /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a prefix or a continuation without tokens.
+    pub async fn likelihoods(&self, prefixes: Vec<String>, continuation: String) -> Result<Vec<f32>, InferenceError> {
+        match self {
+            Self::Local(local) => local.likelihoods(prefixes, continuation).await,
+            Self::Scripted(_) => Ok(prefixes.iter().map(|prefix| -missing_words(prefix, &continuation)).collect()),
+        }
+    }
+
+    /// Has prefixes read ahead of `likelihoods`, whenever the model has nothing else to do, until the memory for them
+    /// is full. `Overloaded` when too much waits already.
+    pub fn warm(&self, prefixes: Vec<String>) -> Result<(), InferenceError> {
+        match self {
+            Self::Local(local) => local.warm(prefixes),
+            Self::Scripted(_) => Ok(()),
+        }
+    }
+
     /// Tokens of a chat as the model reads it, its template included.
     pub fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
         match self {
@@ -70,6 +91,13 @@ impl LanguageModel {
             Self::Scripted(_) => "scripted",
         }
     }
+}
+
+/// Number of words of `continuation` that `prefix` lacks.
+fn missing_words(prefix: &str, continuation: &str) -> f32 {
+    let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
+    let known = words(prefix);
+    words(continuation).iter().filter(|word| !known.contains(word)).count() as f32
 }
 
 /// Pairs of needle and answer.
@@ -134,5 +162,13 @@ mod tests {
         let scores = model.score_next(request("days?", &[]).messages, vec!["never".into(), "yes".into()]).await;
         let scores = scores.unwrap();
         assert!(scores[0] > scores[1]);
+    }
+
+    #[tokio::test]
+    async fn scripted_likelihoods_count_missing_words() {
+        let model = LanguageModel::scripted(vec![]);
+        let prefixes = vec!["Boots cost 30 euro".to_owned(), "Returns".to_owned()];
+        assert_eq!(model.likelihoods(prefixes, "boots returns".to_owned()).await.unwrap(), [-1.0, -1.0]);
+        model.warm(vec!["Boots".to_owned()]).unwrap();
     }
 }

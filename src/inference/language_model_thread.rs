@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread,
 };
@@ -14,8 +14,10 @@ use tokio::sync::oneshot;
 
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
+    decoder::STEP_TOKENS,
     generation::GenerationWriter,
-    gguf_chat::{self, ChatFormat, ChatNetwork},
+    gguf_chat::{self, ChatFormat, ChatNetwork, Sampler},
+    prefixes::Prefixes,
     text_stream::TextStream,
     threads,
 };
@@ -24,9 +26,14 @@ use crate::{models::ModelFiles, telemetry};
 /// Requests that may wait; an answer takes seconds, so a longer queue would only make people wait in vain.
 const WAITING_MAX: usize = 4;
 
+/// One number for each thing asked about.
+type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
+
 enum Job {
     Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter },
-    Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: oneshot::Sender<Result<Vec<f32>, InferenceError>> },
+    Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
+    Likelihoods { prefixes: Vec<Vec<u32>>, continuation: Vec<u32>, reply: Reply },
+    Warm { prefixes: Vec<String> },
 }
 
 /// A handle to the chat model's thread, which ends when the handle is dropped.
@@ -78,6 +85,30 @@ impl LocalLanguageModel {
         scores.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
+    pub(crate) async fn likelihoods(
+        &self,
+        prefixes: Vec<String>,
+        continuation: String,
+    ) -> Result<Vec<f32>, InferenceError> {
+        let prefixes = prefixes.iter().map(|prefix| self.format.encode(prefix)).collect::<Result<Vec<_>, _>>()?;
+        let continuation = self.format.encode(&continuation)?;
+        if continuation.is_empty() || prefixes.iter().any(Vec::is_empty) {
+            return Err(InferenceError::Failed("a prefix or the continuation has no token".to_owned()));
+        }
+        let context = self.format.context_tokens;
+        let tokens = prefixes.iter().map(Vec::len).max().unwrap_or_default() + continuation.len();
+        if tokens > context {
+            return Err(InferenceError::ContextOverflow { tokens, context });
+        }
+        let (reply, likelihoods) = oneshot::channel();
+        self.submit(Job::Likelihoods { prefixes, continuation, reply })?;
+        likelihoods.await.unwrap_or(Err(InferenceError::Stopped))
+    }
+
+    pub(crate) fn warm(&self, prefixes: Vec<String>) -> Result<(), InferenceError> {
+        self.submit(Job::Warm { prefixes })
+    }
+
     pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
         Ok(self.format.prompt(messages, 0)?.len())
     }
@@ -102,21 +133,45 @@ impl LocalLanguageModel {
 }
 
 fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>) {
-    while let Ok(job) = queue.recv() {
-        match job {
-            Job::Generate { prompt, request, writer } => {
-                if let Err(error) = generate(format, &mut network, &prompt, &request, &writer) {
-                    writer.fail(error);
+    let mut prefixes = Prefixes::default();
+    loop {
+        let job = if prefixes.has_work() {
+            match queue.try_recv() {
+                Ok(job) => job,
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {
+                    threads::let_questions_pass();
+                    prefixes.warm_a_step(&mut network.decoder, |text| format.encode(text));
+                    continue;
                 }
             }
-            Job::Score { prompt, tokens, reply } => {
-                let scores = read_prompt(&mut network, &prompt, || reply.is_closed())
-                    .and_then(|logits| logits.map_or(Ok(Vec::new()), |l| gguf_chat::log_probabilities(&l, &tokens)));
-                // The asker may have gone while the model worked.
-                let _ = reply.send(scores);
+        } else {
+            let Ok(job) = queue.recv() else { return };
+            job
+        };
+        serve(format, &mut network, &mut prefixes, job);
+    }
+}
+
+fn serve(format: &ChatFormat, network: &mut ChatNetwork, prefixes: &mut Prefixes, job: Job) {
+    match job {
+        Job::Generate { prompt, request, writer } => {
+            if let Err(error) = generate(format, network, &prompt, &request, &writer) {
+                writer.fail(error);
             }
         }
-        network.reset();
+        // The asker may have gone while the model worked; then there is nobody to reply to.
+        Job::Score { prompt, tokens, reply } => {
+            let scores = read_prompt(network, &prompt, || reply.is_closed()).and_then(|logits| {
+                logits.map_or(Ok(Vec::new()), |logits| gguf_chat::log_probabilities(&logits, &tokens))
+            });
+            let _ = reply.send(scores);
+        }
+        Job::Likelihoods { prefixes: texts, continuation, reply } => {
+            let likelihoods = prefixes.likelihoods(&mut network.decoder, &texts, &continuation, || reply.is_closed());
+            let _ = reply.send(likelihoods);
+        }
+        Job::Warm { prefixes: texts } => prefixes.queue(texts),
     }
 }
 
@@ -125,14 +180,14 @@ fn read_prompt(
     network: &mut ChatNetwork,
     prompt: &[u32],
     is_cancelled: impl Fn() -> bool,
-) -> Result<Option<candle_core::Tensor>, InferenceError> {
+) -> Result<Option<Vec<f32>>, InferenceError> {
     let mut logits = None;
-    for step in gguf_chat::prefill_steps(prompt) {
+    for step in network.begin(prompt).chunks(STEP_TOKENS) {
         threads::let_questions_pass();
         if is_cancelled() {
             return Ok(None);
         }
-        logits = Some(network.forward(step)?);
+        logits = Some(network.forward(step)?.to_vec());
     }
     Ok(logits)
 }
@@ -144,12 +199,12 @@ fn generate(
     request: &GenerateRequest,
     writer: &GenerationWriter,
 ) -> Result<(), InferenceError> {
-    let mut sampler = gguf_chat::sampler(request.temperature, request.seed);
+    let mut sampler = Sampler::new(request.temperature, request.seed);
     let mut stream = TextStream::new(&request.stop);
     let decode = |ids: &[u32]| format.decode(ids);
     let Some(mut logits) = read_prompt(network, prompt, || writer.is_cancelled())? else { return Ok(()) };
     for written in 1..=request.tokens_max {
-        let token = sampler.sample(&logits).map_err(|error| InferenceError::failed("sampler", error))?;
+        let token = sampler.sample(&logits)?;
         if format.is_end(token) {
             break;
         }
@@ -158,7 +213,7 @@ fn generate(
             break;
         }
         threads::let_questions_pass();
-        logits = network.forward(&[token])?;
+        logits.copy_from_slice(network.forward(&[token])?);
     }
     writer.write(stream.finish(decode)?);
     Ok(())

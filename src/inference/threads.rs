@@ -1,9 +1,8 @@
 //! How the two local models share the processor.
 //!
-//! candle takes as many threads as there are physical cores for each operation, whichever model asks
-//! (`RAYON_NUM_THREADS` lowers that). A question's encoding takes milliseconds and someone waits for it, while a
-//! chat model works for seconds: so the chat model pauses between two steps while a question is being encoded,
-//! instead of both halving each other's speed.
+//! Both share a pool of as many threads as there are physical cores (`RAYON_NUM_THREADS` lowers that), one operation at
+//! a time. A question's encoding takes milliseconds and someone waits for it, while a chat model works for seconds: so
+//! the chat model pauses between two steps while a question is being encoded, instead of both halving each other's speed.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},

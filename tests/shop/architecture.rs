@@ -46,6 +46,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("teloxide", &["channels/telegram"]),
     ("qdrant_client", &["retrieval/vector"]),
     ("sqlx::", &["storage"]),
+    ("shoptalk_kernels", &["inference"]),
     // The trained intent head is a small model of its own.
     ("candle_", &["inference", "models", "intents/head"]),
 ];

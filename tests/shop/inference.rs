@@ -196,3 +196,19 @@ async fn the_next_token_is_scored() {
     assert!(scores[0] > scores[1] && scores[0] < 0.0, "{scores:?}");
     assert!(model.score_next(messages, vec![String::new()]).await.is_err());
 }
+
+#[tokio::test]
+async fn continuations_are_likelier_where_they_fit() {
+    let Some(model) = chat_model().await else { return };
+    let prompt =
+        |text: &str| format!("<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\nThe capital of France is");
+    let prefixes = vec![prompt(CAPITAL), prompt("How much is a tent?"), prompt(CAPITAL)];
+    model.warm(prefixes.clone()).unwrap();
+    let paris = model.likelihoods(prefixes.clone(), " Paris".to_owned()).await.unwrap();
+    let boots = model.likelihoods(prefixes, " boots".to_owned()).await.unwrap();
+    assert!(paris.iter().zip(&boots).all(|(paris, boots)| paris > boots && *paris < 0.0), "{paris:?} {boots:?}");
+    assert!((paris[0] - paris[2]).abs() < 1e-6);
+    assert!(model.likelihoods(vec![String::new()], "x".to_owned()).await.is_err());
+    let long = vec!["word ".repeat(6000)];
+    assert!(matches!(model.likelihoods(long, "x".to_owned()).await, Err(InferenceError::ContextOverflow { .. })));
+}

@@ -1,0 +1,259 @@
+//! The decoder of Qwen2 and Llama models on the quantized kernels: tokens of one or several sequences in, logits out
+//! where they are asked for.
+//!
+//! A sequence is an optional `Prefix`, computed once and shared by any number of sequences, and the tokens after it,
+//! whose keys and values the sequence owns and can take back.
+
+use std::path::Path;
+
+use shoptalk_kernels::{Activations, Attention, KeyValues, Processor, Queries, attend, linear, rms_norm, silu_times};
+
+use super::InferenceError;
+
+mod rope;
+mod scoring;
+mod sequence;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use rope::Rope;
+use weights::{Layer, Sizes, Weights};
+
+pub use sequence::{Prefix, Sequence};
+pub use weights::ModelFileError;
+
+/// Tokens of one step of a long text; between steps other work goes first and dropped requests end.
+pub const STEP_TOKENS: usize = 128;
+/// Rows of logits that are in memory at once.
+const LOGITS_ROWS: usize = 32;
+
+/// A loaded model with the memory of one step.
+#[derive(Debug)]
+pub struct Decoder {
+    weights: Weights,
+    rope: Rope,
+    processor: &'static Processor,
+    step: Step,
+}
+
+/// What a step needs; kept so that no token allocates.
+#[derive(Debug, Default)]
+struct Step {
+    input: Activations,
+    /// One row of the model's width a token.
+    rows: Vec<f32>,
+    normal: Vec<f32>,
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    delta: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+/// Where the tokens of one sequence lie among the rows of a step.
+struct Span {
+    first_row: usize,
+    tokens: usize,
+    /// Position of the first token.
+    position: usize,
+}
+
+impl Decoder {
+    /// Reads and packs a GGUF file; `context_tokens_max` bounds what the file says of its context.
+    pub fn load(path: &Path, context_tokens_max: usize) -> Result<Self, ModelFileError> {
+        let weights = Weights::load(path, context_tokens_max)?;
+        let rope = Rope::new(&weights.sizes, weights.rope_factors.as_deref());
+        Ok(Self { weights, rope, processor: Processor::shared(), step: Step::default() })
+    }
+
+    /// Most tokens of a sequence.
+    pub fn context_tokens(&self) -> usize {
+        self.weights.sizes.context
+    }
+
+    /// Number of tokens that the model knows.
+    pub fn vocabulary(&self) -> usize {
+        self.weights.output.outputs()
+    }
+
+    /// An empty sequence with room for `tokens` after `prefix`.
+    pub fn sequence(&self, prefix: Option<Prefix>, tokens: usize) -> Sequence {
+        Sequence::new(prefix, &self.weights.sizes, tokens)
+    }
+
+    /// Reads `tokens` after those of `sequence` and returns the logits of the next token, `vocabulary()` floats.
+    ///
+    /// Errors: no tokens, tokens that the model does not know, an overflow of the context, logits that are not numbers.
+    pub fn read(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<&[f32], InferenceError> {
+        if tokens.is_empty() {
+            return Err(InferenceError::Failed("the model was given no tokens".to_owned()));
+        }
+        self.forward(&mut [(sequence, tokens)])?;
+        let width = self.weights.sizes.width;
+        let last = self.step.rows[self.step.rows.len() - width..].to_vec();
+        self.logits(&last)
+    }
+
+    /// Reads `tokens` into a prefix that other sequences can begin with; calls `pause` before each step of
+    /// `STEP_TOKENS`.
+    ///
+    /// Errors: as for `read`.
+    pub fn prefix(&mut self, tokens: &[u32], pause: impl Fn()) -> Result<Prefix, InferenceError> {
+        let mut sequence = self.sequence(None, tokens.len());
+        for step in tokens.chunks(STEP_TOKENS) {
+            pause();
+            self.extend(&mut sequence, step)?;
+        }
+        sequence.into_prefix()
+    }
+
+    /// Reads `tokens` without computing logits.
+    ///
+    /// Errors: as for `read`.
+    pub fn extend(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<(), InferenceError> {
+        self.forward(&mut [(sequence, tokens)])
+    }
+
+    /// One step for several sequences. Afterwards `step.rows` holds the last layer's rows, not yet normalized.
+    fn forward(&mut self, parts: &mut [(&mut Sequence, &[u32])]) -> Result<(), InferenceError> {
+        let spans = self.begin(parts)?;
+        let Self { weights, rope, processor, step } = self;
+        for (index, layer) in weights.layers.iter().enumerate() {
+            step.attend_in(processor, &weights.sizes, layer, index > 0);
+            for (span, (sequence, _)) in spans.iter().zip(parts.iter_mut()) {
+                step.store(rope, &weights.sizes, span, &mut sequence.own[index]);
+            }
+            let sequences: Vec<(&Sequence, &Span)> = parts.iter().map(|(s, _)| &**s).zip(&spans).collect();
+            step.attend(processor, &weights.sizes, index, &sequences);
+            step.attend_out(processor, &weights.sizes, layer);
+        }
+        let last = step.delta.chunks_exact(weights.sizes.width);
+        for (row, delta) in step.rows.chunks_exact_mut(weights.sizes.width).zip(last) {
+            row.iter_mut().zip(delta).for_each(|(value, delta)| *value += delta);
+        }
+        for (span, (sequence, _)) in spans.iter().zip(parts.iter_mut()) {
+            let end = (span.first_row + span.tokens) * weights.sizes.width;
+            sequence.last.clear();
+            sequence.last.extend_from_slice(&step.rows[end - weights.sizes.width..end]);
+        }
+        Ok(())
+    }
+
+    /// Checks a step and fills `step.rows` with the vectors of its tokens.
+    fn begin(&mut self, parts: &[(&mut Sequence, &[u32])]) -> Result<Vec<Span>, InferenceError> {
+        let mut spans = Vec::with_capacity(parts.len());
+        self.step.rows.clear();
+        for (sequence, tokens) in parts {
+            let position = sequence.len();
+            let context = self.context_tokens();
+            if tokens.is_empty() {
+                return Err(InferenceError::Failed("the model was given no tokens".to_owned()));
+            }
+            if position + tokens.len() > context || sequence.room() < tokens.len() {
+                let context = context.min(position + sequence.room());
+                return Err(InferenceError::ContextOverflow { tokens: position + tokens.len(), context });
+            }
+            let first_row = self.step.rows.len() / self.weights.sizes.width;
+            self.weights.embed(tokens, &mut self.step.rows)?;
+            self.rope.grow(position + tokens.len());
+            spans.push(Span { first_row, tokens: tokens.len(), position });
+        }
+        Ok(spans)
+    }
+
+    /// Logits of `rows`, vectors of the model's width from the last layer.
+    fn logits(&mut self, rows: &[f32]) -> Result<&[f32], InferenceError> {
+        let Self { weights, processor, step, .. } = self;
+        let width = weights.sizes.width;
+        let (mut rows, count) = (rows.to_vec(), rows.len() / width);
+        step.normal.resize(rows.len(), 0.0);
+        rms_norm(processor, &mut rows, None, &weights.norm, weights.sizes.epsilon, &mut step.normal);
+        step.input.quantize(processor, &step.normal, width);
+        step.logits.resize(count * weights.output.outputs(), 0.0);
+        linear(processor, &step.input, &mut [(&weights.output, &mut step.logits[..])]);
+        if step.logits.iter().fold(true, |finite, logit| finite & logit.is_finite()) {
+            return Ok(&step.logits);
+        }
+        Err(InferenceError::Failed("the chat model computed logits that are not numbers".to_owned()))
+    }
+}
+
+impl Step {
+    /// Queries, keys and values of all rows, after the sum of what the layer before left.
+    fn attend_in(&mut self, processor: &Processor, sizes: &Sizes, layer: &Layer, has_delta: bool) {
+        let rows = self.rows.len() / sizes.width;
+        self.normal.resize(self.rows.len(), 0.0);
+        let delta = has_delta.then_some(&self.delta[..]);
+        rms_norm(processor, &mut self.rows, delta, &layer.attention_norm, sizes.epsilon, &mut self.normal);
+        self.input.quantize(processor, &self.normal, sizes.width);
+        self.query.resize(rows * layer.query.outputs(), 0.0);
+        self.key.resize(rows * layer.key.outputs(), 0.0);
+        self.value.resize(rows * layer.value.outputs(), 0.0);
+        let mut outputs =
+            [(&layer.query, &mut self.query[..]), (&layer.key, &mut self.key[..]), (&layer.value, &mut self.value[..])];
+        linear(processor, &self.input, &mut outputs);
+    }
+
+    /// Turns queries and keys of a span by their positions and keeps its keys and values.
+    fn store(&mut self, rope: &Rope, sizes: &Sizes, span: &Span, to: &mut KeyValues) {
+        let (query_size, key_size) = (sizes.heads * sizes.head_size, sizes.key_heads * sizes.head_size);
+        for index in 0..span.tokens {
+            let (row, position) = (span.first_row + index, span.position + index);
+            rope.turn(position, &mut self.query[row * query_size..][..query_size]);
+            let key = &mut self.key[row * key_size..][..key_size];
+            rope.turn(position, key);
+            to.push(key, &self.value[row * key_size..][..key_size]);
+        }
+    }
+
+    fn attend(&mut self, processor: &Processor, sizes: &Sizes, layer: usize, sequences: &[(&Sequence, &Span)]) {
+        let (size, group) = (sizes.head_size, sizes.heads / sizes.key_heads);
+        let mut tasks = Vec::with_capacity(self.query.len() / (size * group));
+        for (sequence, span) in sequences {
+            let own = &sequence.own[layer];
+            let before = own.len() - span.tokens;
+            let shared = sequence.prefix.as_ref().map_or((own, 0), |prefix| (&prefix.layers[layer], prefix.len()));
+            for index in 0..span.tokens {
+                for head in 0..sizes.key_heads {
+                    let begin = ((span.first_row + index) * sizes.heads + head * group) * size;
+                    let queries = Queries { begin, stride: size, count: group };
+                    tasks.push(Attention { queries, runs: [shared, (own, before + index + 1)], head });
+                }
+            }
+        }
+        self.attended.resize(self.query.len(), 0.0);
+        attend(processor, &self.query, &mut self.attended, &tasks, 1.0 / (size as f32).sqrt());
+    }
+
+    /// The rest of a layer; leaves in `delta` what the next one has to add.
+    fn attend_out(&mut self, processor: &Processor, sizes: &Sizes, layer: &Layer) {
+        let rows = self.rows.len() / sizes.width;
+        self.input.quantize(processor, &self.attended, layer.attention_output.inputs());
+        self.delta.resize(self.rows.len(), 0.0);
+        linear(processor, &self.input, &mut [(&layer.attention_output, &mut self.delta[..])]);
+        let delta = Some(&self.delta[..]);
+        rms_norm(processor, &mut self.rows, delta, &layer.output_norm, sizes.epsilon, &mut self.normal);
+        self.input.quantize(processor, &self.normal, sizes.width);
+        self.gate.resize(rows * layer.gate.outputs(), 0.0);
+        self.up.resize(rows * layer.up.outputs(), 0.0);
+        linear(processor, &self.input, &mut [(&layer.gate, &mut self.gate[..]), (&layer.up, &mut self.up[..])]);
+        silu_times(processor, &mut self.gate, &self.up);
+        self.input.quantize(processor, &self.gate, layer.down.inputs());
+        linear(processor, &self.input, &mut [(&layer.down, &mut self.delta[..])]);
+    }
+}
+
+/// The index of the largest logit, the first of equals.
+pub fn likeliest(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (index, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = index;
+        }
+    }
+    best as u32
+}

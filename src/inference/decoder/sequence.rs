@@ -1,0 +1,86 @@
+//! What a model has read: shared beginnings and sequences that go on from them.
+
+use std::sync::Arc;
+
+use shoptalk_kernels::KeyValues;
+
+use super::{super::InferenceError, weights::Sizes};
+
+/// The keys and values of some tokens, read once. Cheap to clone; all clones share the memory.
+#[derive(Debug, Clone)]
+pub struct Prefix {
+    /// One for each layer.
+    pub(super) layers: Arc<[KeyValues]>,
+    /// The last token's row after the last layer.
+    pub(super) last: Arc<[f32]>,
+}
+
+impl Prefix {
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        self.layers.first().map_or(0, KeyValues::len)
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(KeyValues::bytes).sum::<usize>() + 4 * self.last.len()
+    }
+}
+
+/// A beginning and the tokens read after it.
+#[derive(Debug)]
+pub struct Sequence {
+    pub(super) prefix: Option<Prefix>,
+    pub(super) own: Vec<KeyValues>,
+    /// The last token's row after the last layer; empty before the first token.
+    pub(super) last: Vec<f32>,
+    room: usize,
+}
+
+impl Sequence {
+    pub(super) fn new(prefix: Option<Prefix>, sizes: &Sizes, tokens: usize) -> Self {
+        let layer = || KeyValues::new(sizes.key_heads, sizes.head_size, tokens);
+        let own = std::iter::repeat_with(layer).take(sizes.layers).collect();
+        Self { prefix, own, last: Vec::new(), room: tokens }
+    }
+
+    /// Tokens read, the prefix included.
+    pub fn len(&self) -> usize {
+        self.prefix.as_ref().map_or(0, Prefix::len) + self.own_len()
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tokens that can still be read.
+    pub fn room(&self) -> usize {
+        self.room - self.own_len()
+    }
+
+    /// Forgets the tokens from `len` on; those of the prefix stay.
+    pub fn truncate(&mut self, len: usize) {
+        let own = len.saturating_sub(self.prefix.as_ref().map_or(0, Prefix::len));
+        for layer in &mut self.own {
+            layer.truncate(own);
+        }
+    }
+
+    /// Freezes a sequence that has no prefix of its own.
+    ///
+    /// Errors: nothing was read, or there is a prefix.
+    pub fn into_prefix(self) -> Result<Prefix, InferenceError> {
+        if self.prefix.is_some() || self.is_empty() {
+            return Err(InferenceError::Failed("only a whole sequence of tokens can be kept".to_owned()));
+        }
+        let is_tight = self.room == self.own_len();
+        let layers: Vec<KeyValues> =
+            if is_tight { self.own } else { self.own.iter().map(KeyValues::snapshot).collect() };
+        Ok(Prefix { layers: layers.into(), last: self.last.into() })
+    }
+
+    fn own_len(&self) -> usize {
+        self.own.first().map_or(0, KeyValues::len)
+    }
+}

@@ -1,0 +1,133 @@
+//! The decoder against candle's, one sequence against several, and files that are no models.
+
+use std::{fs::File, io::Write, path::PathBuf};
+
+use candle_core::{Device, Tensor, quantized::gguf_file::Content};
+use candle_transformers::models::{quantized_llama, quantized_qwen2};
+use shoptalk_kernels::log_sum_exp;
+
+use super::*;
+use crate::models::ModelStore;
+
+const GREEDY_TOKENS: usize = 14;
+
+/// The weights of a model in the user's cache; `None` and a line where it is not there.
+fn weights(name: &str) -> Option<PathBuf> {
+    let files = ModelStore::open(None).ok()?.cached(name);
+    if files.is_none() {
+        println!("skipped: the model {name} is not on this machine");
+    }
+    files?.files.get("weights").cloned()
+}
+
+/// Ids that every vocabulary here has.
+fn prompt() -> Vec<u32> {
+    (0..24).map(|index| 300 + index * index % 411).collect()
+}
+
+fn argmax(logits: &Tensor) -> u32 {
+    likeliest(&logits.squeeze(0).unwrap().to_vec1::<f32>().unwrap())
+}
+
+fn greedy(mut step: impl FnMut(&[u32], usize) -> u32) -> Vec<u32> {
+    let prompt = prompt();
+    let mut tokens = vec![step(&prompt, 0)];
+    while tokens.len() < GREEDY_TOKENS {
+        tokens.push(step(&tokens[tokens.len() - 1..], prompt.len() + tokens.len() - 1));
+    }
+    tokens
+}
+
+fn greedy_of(path: &Path) -> Vec<u32> {
+    let mut decoder = Decoder::load(path, 256).unwrap();
+    let mut sequence = decoder.sequence(None, 128);
+    greedy(|tokens, position| {
+        assert_eq!(sequence.len(), position);
+        likeliest(decoder.read(&mut sequence, tokens).unwrap())
+    })
+}
+
+#[test]
+fn qwen_writes_what_candle_writes() {
+    let Some(path) = weights("qwen2.5-0.5b-instruct") else { return };
+    let mut file = File::open(&path).unwrap();
+    let content = Content::read(&mut file).unwrap();
+    let mut candle = quantized_qwen2::ModelWeights::from_gguf(content, &mut file, &Device::Cpu).unwrap();
+    let expected = greedy(|tokens, position| {
+        let input = Tensor::new(tokens, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        argmax(&candle.forward(&input, position).unwrap())
+    });
+    drop(candle);
+    assert_eq!(greedy_of(&path), expected);
+}
+
+#[test]
+fn smollm_writes_what_candle_writes() {
+    let Some(path) = weights("smollm2-135m-instruct") else { return };
+    let mut file = File::open(&path).unwrap();
+    let content = Content::read(&mut file).unwrap();
+    let mut candle = quantized_llama::ModelWeights::from_gguf(content, &mut file, &Device::Cpu).unwrap();
+    let expected = greedy(|tokens, position| {
+        let input = Tensor::new(tokens, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        argmax(&candle.forward(&input, position).unwrap())
+    });
+    assert_eq!(greedy_of(&path), expected);
+}
+
+#[test]
+fn scores_are_those_of_one_token_after_another() {
+    let Some(path) = weights("smollm2-135m-instruct") else { return };
+    let mut decoder = Decoder::load(&path, 256).unwrap();
+    let tokens: Vec<u32> = (0..90).map(|index| 300 + index * 37 % 1000).collect();
+    let cases =
+        [(&tokens[..40], &tokens[60..66]), (&tokens[10..17], &tokens[60..61]), (&tokens[3..50], &tokens[70..75])];
+    let prefixes: Vec<Prefix> = cases.iter().map(|(prefix, _)| decoder.prefix(prefix, || ()).unwrap()).collect();
+    let items: Vec<(&Prefix, &[u32])> = prefixes.iter().zip(cases).map(|(prefix, (_, rest))| (prefix, rest)).collect();
+    let scores = decoder.score(&items).unwrap();
+    for ((prefix, rest), score) in cases.into_iter().zip(scores) {
+        let mut sequence = decoder.sequence(None, 64);
+        let mut logits = decoder.read(&mut sequence, prefix).unwrap().to_vec();
+        let mut sum = 0.0;
+        for &token in rest {
+            sum += logits[token as usize] - log_sum_exp(decoder.processor, &logits, logits.len())[0];
+            logits = decoder.read(&mut sequence, &[token]).unwrap().to_vec();
+        }
+        assert!((sum - score).abs() < 0.02 * sum.abs(), "{sum} is not {score}");
+    }
+    assert!(decoder.score(&[(&prefixes[0], &[])]).is_err());
+}
+
+#[test]
+fn tokens_can_be_taken_back_and_the_context_ends() {
+    let Some(path) = weights("smollm2-135m-instruct") else { return };
+    let mut decoder = Decoder::load(&path, 64).unwrap();
+    let tokens: Vec<u32> = (300..400).collect();
+    let mut sequence = decoder.sequence(None, 64);
+    let first = decoder.read(&mut sequence, &tokens[..20]).unwrap().to_vec();
+    decoder.read(&mut sequence, &tokens[40..50]).unwrap();
+    sequence.truncate(19);
+    assert_eq!(decoder.read(&mut sequence, &tokens[19..20]).unwrap(), first);
+    let error = decoder.read(&mut sequence, &tokens[..45]).unwrap_err();
+    assert!(matches!(error, InferenceError::ContextOverflow { tokens: 65, context: 64 }), "{error}");
+    assert_eq!(sequence.len(), 20);
+    assert!(decoder.read(&mut sequence, &[u32::MAX]).is_err());
+    assert!(decoder.read(&mut sequence, &[]).is_err());
+}
+
+#[test]
+fn files_that_are_no_models_have_named_errors() {
+    let load = |bytes: &[u8]| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        Decoder::load(file.path(), 64).unwrap_err()
+    };
+    assert!(matches!(load(b"GGUF"), ModelFileError::Unreadable(_)));
+    assert!(matches!(load(b"no model at all"), ModelFileError::Unreadable(_)));
+    let text = |text: &[u8]| [&(text.len() as u64).to_le_bytes(), text].concat();
+    let mut foreign = [&b"GGUF"[..], &3_u32.to_le_bytes(), &0_u64.to_le_bytes(), &1_u64.to_le_bytes()].concat();
+    foreign.extend([text(b"general.architecture"), 8_u32.to_le_bytes().to_vec(), text(b"mamba")].concat());
+    assert_eq!(load(&foreign), ModelFileError::UnknownArchitecture("mamba".to_owned()));
+    let Some(path) = weights("smollm2-135m-instruct") else { return };
+    let whole = std::fs::read(path).unwrap();
+    assert!(matches!(load(&whole[..whole.len() / 2]), ModelFileError::Unreadable(_)));
+}

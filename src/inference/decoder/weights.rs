@@ -1,0 +1,294 @@
+//! A GGUF file's sizes and matrices, packed for the kernels. The table of word vectors stays in the file, from which
+//! rows are read as tokens need them.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Mutex,
+};
+
+use candle_core::{
+    Device,
+    quantized::{
+        GgmlDType, QTensor,
+        gguf_file::{Content, TensorInfo},
+    },
+};
+use shoptalk_kernels::{Format, KernelError, Linear, PackedMatrix};
+
+use super::{super::InferenceError, rope::Pairs};
+
+const WORD_TABLE: &str = "token_embd.weight";
+
+/// Why a model file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelFileError {
+    /// The file is cut short, or no GGUF at all.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
+    /// Another kind of network.
+    #[error("the architecture {0:?} is not supported; qwen2 and llama are")]
+    UnknownArchitecture(String),
+    /// A tensor in a format without kernels.
+    #[error("the tensor {tensor} is quantized as {quantization}, which is not supported")]
+    UnknownQuantization {
+        /// The tensor's name.
+        tensor: String,
+        /// The format's name.
+        quantization: String,
+    },
+    /// A setting of the model that is missing or out of range.
+    #[error("the model's {0} is missing or not supported")]
+    Setting(String),
+    /// A tensor whose shape or numbers do not fit.
+    #[error("the tensor {tensor}: {problem}")]
+    Tensor {
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The model's dimensions.
+#[derive(Debug, Clone)]
+pub(super) struct Sizes {
+    pub(super) layers: usize,
+    pub(super) width: usize,
+    pub(super) heads: usize,
+    pub(super) key_heads: usize,
+    pub(super) head_size: usize,
+    pub(super) context: usize,
+    pub(super) epsilon: f32,
+    pub(super) rope_base: f32,
+    pub(super) pairs: Pairs,
+}
+
+/// One layer.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) attention_norm: Vec<f32>,
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) attention_output: Linear,
+    pub(super) output_norm: Vec<f32>,
+    pub(super) gate: Linear,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
+}
+
+/// A whole model.
+#[derive(Debug)]
+pub(super) struct Weights {
+    pub(super) sizes: Sizes,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: Vec<f32>,
+    pub(super) output: Linear,
+    pub(super) rope_factors: Option<Vec<f32>>,
+    words: WordTable,
+}
+
+/// The table of word vectors, shape (vocabulary, width), in the open file.
+#[derive(Debug)]
+struct WordTable {
+    file: Mutex<File>,
+    begin: u64,
+    row_bytes: usize,
+    words: usize,
+    width: usize,
+    dtype: GgmlDType,
+}
+
+impl Weights {
+    pub(super) fn load(path: &Path, context_max: usize) -> Result<Self, ModelFileError> {
+        let unreadable = |error: &dyn std::fmt::Display| ModelFileError::Unreadable(error.to_string());
+        let file = File::open(path).map_err(|error| unreadable(&error))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let content = Content::read(&mut reader).map_err(|error| unreadable(&error))?;
+        let sizes = Sizes::read(&content, context_max)?;
+        let mut tensors = Tensors { content: &content, reader: &mut reader };
+        let layers = (0..sizes.layers).map(|layer| tensors.layer(layer, &sizes)).collect::<Result<_, _>>()?;
+        let norm = tensors.vector("output_norm.weight", sizes.width)?;
+        let words = WordTable::open(path, &content, &sizes)?;
+        let tied = if tensors.has("output.weight") { "output.weight" } else { WORD_TABLE };
+        let output = tensors.linear(tied, None, words.words, sizes.width)?;
+        let factors = "rope_freqs.weight";
+        let rope_factors = tensors.has(factors).then(|| tensors.vector(factors, sizes.head_size / 2)).transpose()?;
+        Ok(Self { sizes, layers, norm, output, rope_factors, words })
+    }
+
+    /// Appends the vectors of `tokens`.
+    pub(super) fn embed(&self, tokens: &[u32], to: &mut Vec<f32>) -> Result<(), InferenceError> {
+        self.words.append(tokens, to).map_err(|problem| InferenceError::Failed(format!("word vectors: {problem}")))
+    }
+}
+
+impl Sizes {
+    fn read(content: &Content, context_max: usize) -> Result<Self, ModelFileError> {
+        let setting = |key: &str| content.metadata.get(key);
+        let architecture =
+            setting("general.architecture").and_then(|value| value.to_string().ok().cloned()).unwrap_or_default();
+        let pairs = match architecture.as_str() {
+            "qwen2" => Pairs::Halves,
+            "llama" => Pairs::Neighbours,
+            _ => return Err(ModelFileError::UnknownArchitecture(architecture)),
+        };
+        let missing = |key: &str| ModelFileError::Setting(format!("{architecture}.{key}"));
+        let find = |key: &str| setting(&format!("{architecture}.{key}"));
+        let size = |key: &str| {
+            let value = find(key).and_then(|value| value.to_u32().ok()).filter(|value| (1..1 << 24).contains(value));
+            value.map(|value| value as usize).ok_or_else(|| missing(key))
+        };
+        let float = |key: &str, default: Option<f32>| {
+            let value = find(key).and_then(|value| value.to_f32().ok()).or(default);
+            value.filter(|value| value.is_finite() && *value > 0.0).ok_or_else(|| missing(key))
+        };
+        let (width, heads) = (size("embedding_length")?, size("attention.head_count")?);
+        let key_heads = size("attention.head_count_kv").unwrap_or(heads);
+        let head_size = size("attention.key_length").unwrap_or(width / heads);
+        let turned = size("rope.dimension_count").unwrap_or(head_size);
+        if !head_size.is_multiple_of(32) || !heads.is_multiple_of(key_heads) || !width.is_multiple_of(32) {
+            return Err(missing("attention.head_count"));
+        }
+        if turned != head_size {
+            return Err(missing("rope.dimension_count"));
+        }
+        if size("expert_count").is_ok_and(|experts| experts > 1) {
+            return Err(missing("expert_count"));
+        }
+        Ok(Self {
+            layers: size("block_count")?,
+            width,
+            heads,
+            key_heads,
+            head_size,
+            context: size("context_length").unwrap_or(2048).min(context_max),
+            epsilon: float("attention.layer_norm_rms_epsilon", None)?,
+            rope_base: float("rope.freq_base", Some(10_000.0))?,
+            pairs,
+        })
+    }
+}
+
+/// An open file.
+struct Tensors<'a> {
+    content: &'a Content,
+    reader: &'a mut BufReader<File>,
+}
+
+impl Tensors<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    fn layer(&mut self, layer: usize, sizes: &Sizes) -> Result<Layer, ModelFileError> {
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        let (width, queries) = (sizes.width, sizes.heads * sizes.head_size);
+        let keys = sizes.key_heads * sizes.head_size;
+        let wide = info(self.content, &name("ffn_up.weight"))?.shape.dims().first().copied().unwrap_or_default();
+        let mut linear = |part: &str, outputs, inputs| {
+            self.linear(&name(&format!("{part}.weight")), Some(&name(&format!("{part}.bias"))), outputs, inputs)
+        };
+        let (query, key, value) =
+            (linear("attn_q", queries, width)?, linear("attn_k", keys, width)?, linear("attn_v", keys, width)?);
+        let attention_output = linear("attn_output", width, queries)?;
+        let (gate, up) = (linear("ffn_gate", wide, width)?, linear("ffn_up", wide, width)?);
+        let down = linear("ffn_down", width, wide)?;
+        let attention_norm = self.vector(&name("attn_norm.weight"), width)?;
+        let output_norm = self.vector(&name("ffn_norm.weight"), width)?;
+        Ok(Layer { attention_norm, query, key, value, attention_output, output_norm, gate, up, down })
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<QTensor, ModelFileError> {
+        info(self.content, name)?;
+        let tensor = self.content.tensor(self.reader, name, &Device::Cpu);
+        tensor.map_err(|error| ModelFileError::Unreadable(format!("{name}: {error}")))
+    }
+
+    fn vector(&mut self, name: &str, size: usize) -> Result<Vec<f32>, ModelFileError> {
+        let values = floats(&self.tensor(name)?).map_err(|error| bad(name, error))?;
+        if values.len() != size || values.iter().any(|value| !value.is_finite()) {
+            return Err(bad(name, format!("is not a list of {size} numbers")));
+        }
+        Ok(values)
+    }
+
+    fn linear(
+        &mut self,
+        weight: &str,
+        bias: Option<&str>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Linear, ModelFileError> {
+        let tensor = self.tensor(weight)?;
+        if tensor.shape().dims() != [outputs, inputs] {
+            return Err(bad(weight, format!("has the shape {:?}, not {outputs} x {inputs}", tensor.shape())));
+        }
+        let kernel = |error: KernelError| bad(weight, error);
+        let matrix = match (Format::of_ggml(tensor.dtype()), tensor.dtype()) {
+            (Some(format), _) => {
+                let data = tensor.data().map_err(|error| bad(weight, error))?;
+                PackedMatrix::from_ggml(format, outputs, inputs, &data)
+            }
+            (None, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16) => {
+                PackedMatrix::from_f32(outputs, inputs, &floats(&tensor).map_err(|error| bad(weight, error))?)
+            }
+            (None, other) => {
+                let quantization = format!("{other:?}");
+                return Err(ModelFileError::UnknownQuantization { tensor: weight.to_owned(), quantization });
+            }
+        };
+        let bias = match bias.filter(|name| self.has(name)) {
+            Some(name) => Some(self.vector(name, outputs)?),
+            None => None,
+        };
+        Linear::new(matrix.map_err(kernel)?, bias.as_deref()).map_err(kernel)
+    }
+}
+
+impl WordTable {
+    fn open(path: &Path, content: &Content, sizes: &Sizes) -> Result<Self, ModelFileError> {
+        let info = info(content, WORD_TABLE)?;
+        let (&[words, width], dtype) = (info.shape.dims(), info.ggml_dtype) else {
+            return Err(bad(WORD_TABLE, "is not a matrix"));
+        };
+        if width != sizes.width || !width.is_multiple_of(dtype.block_size()) {
+            return Err(bad(WORD_TABLE, format!("has rows of {width}, not {}", sizes.width)));
+        }
+        let file = File::open(path).map_err(|error| ModelFileError::Unreadable(error.to_string()))?;
+        let begin = content.tensor_data_offset + info.offset;
+        let row_bytes = width / dtype.block_size() * dtype.type_size();
+        Ok(Self { file: Mutex::new(file), begin, row_bytes, words, width, dtype })
+    }
+
+    fn append(&self, tokens: &[u32], to: &mut Vec<f32>) -> Result<(), String> {
+        let mut data = vec![0; tokens.len() * self.row_bytes];
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (&token, row) in tokens.iter().zip(data.chunks_exact_mut(self.row_bytes)) {
+            if token as usize >= self.words {
+                return Err(format!("there is no token {token}"));
+            }
+            file.seek(SeekFrom::Start(self.begin + u64::from(token) * self.row_bytes as u64))
+                .and_then(|_| file.read_exact(row))
+                .map_err(|error| error.to_string())?;
+        }
+        let info = TensorInfo { ggml_dtype: self.dtype, shape: (tokens.len(), self.width).into(), offset: 0 };
+        let rows = info.read(&mut std::io::Cursor::new(data), 0, &Device::Cpu).and_then(|rows| floats(&rows));
+        to.extend(rows.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}
+
+fn info<'a>(content: &'a Content, name: &str) -> Result<&'a TensorInfo, ModelFileError> {
+    content.tensor_infos.get(name).ok_or_else(|| bad(name, "is missing"))
+}
+
+fn floats(tensor: &QTensor) -> candle_core::Result<Vec<f32>> {
+    tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()
+}
+
+fn bad(tensor: &str, problem: impl std::fmt::Display) -> ModelFileError {
+    ModelFileError::Tensor { tensor: tensor.to_owned(), problem: problem.to_string() }
+}

@@ -1,0 +1,200 @@
+//! What the chat model has read of the prompts that `likelihoods` is asked about, kept within a limit of memory: the
+//! least recently used go first. Prompts can also be read ahead, a step at a time.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{
+    InferenceError,
+    decoder::{Decoder, Prefix, STEP_TOKENS, Sequence},
+    threads,
+};
+
+/// Memory for prefixes: about 16,000 tokens of a model of half a billion weights.
+const BYTES_MAX: usize = 192 << 20;
+/// Prompts that may wait to be read ahead.
+const WAITING_MAX: usize = 16_384;
+/// Tokens of continuations that are read in one step.
+const STEP_TOKENS_MAX: usize = 512;
+
+/// Prefixes by their tokens.
+#[derive(Debug)]
+pub(crate) struct Prefixes {
+    entries: HashMap<Vec<u32>, Entry>,
+    bytes: usize,
+    bytes_max: usize,
+    clock: u64,
+    waiting: VecDeque<String>,
+    ahead: Option<Ahead>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    prefix: Prefix,
+    used_at: u64,
+}
+
+/// A prompt that is being read ahead.
+#[derive(Debug)]
+struct Ahead {
+    tokens: Vec<u32>,
+    sequence: Sequence,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self::with_limit(BYTES_MAX)
+    }
+}
+
+impl Prefixes {
+    fn with_limit(bytes_max: usize) -> Self {
+        let (entries, waiting) = (HashMap::new(), VecDeque::new());
+        Self { entries, bytes: 0, bytes_max, clock: 0, waiting, ahead: None }
+    }
+
+    /// Whether prompts wait to be read ahead.
+    pub(crate) fn has_work(&self) -> bool {
+        self.ahead.is_some() || !self.waiting.is_empty()
+    }
+
+    /// Adds prompts to read ahead; those beyond the limit are left out.
+    pub(crate) fn queue(&mut self, texts: Vec<String>) {
+        let room = WAITING_MAX - self.waiting.len();
+        self.waiting.extend(texts.into_iter().take(room));
+    }
+
+    /// Reads a little ahead. A prompt that the model refuses is left out: whoever asks about it gets the error.
+    pub(crate) fn warm_a_step(
+        &mut self,
+        decoder: &mut Decoder,
+        encode: impl Fn(&str) -> Result<Vec<u32>, InferenceError>,
+    ) {
+        let Some(mut ahead) = self.ahead.take().or_else(|| self.next_ahead(decoder, encode)) else { return };
+        let read = ahead.sequence.len();
+        let end = ahead.tokens.len().min(read + STEP_TOKENS);
+        if let Err(error) = decoder.extend(&mut ahead.sequence, &ahead.tokens[read..end]) {
+            tracing::warn!(%error, "a prompt could not be read ahead");
+            return;
+        }
+        if end < ahead.tokens.len() {
+            self.ahead = Some(ahead);
+        } else if let Ok(prefix) = ahead.sequence.into_prefix() {
+            if self.bytes + prefix.bytes() > self.bytes_max {
+                // Reading further ahead would only push out what was read before.
+                self.waiting.clear();
+                return;
+            }
+            self.insert(ahead.tokens, prefix);
+        }
+    }
+
+    fn next_ahead(
+        &mut self,
+        decoder: &Decoder,
+        encode: impl Fn(&str) -> Result<Vec<u32>, InferenceError>,
+    ) -> Option<Ahead> {
+        let tokens = encode(&self.waiting.pop_front()?).ok()?;
+        let is_wanted = !tokens.is_empty() && !self.entries.contains_key(&tokens);
+        is_wanted.then(|| Ahead { sequence: decoder.sequence(None, tokens.len()), tokens })
+    }
+
+    /// For each of `prompts` the logarithm of the probability of `continuation`; empty when cancelled on the way.
+    pub(crate) fn likelihoods(
+        &mut self,
+        decoder: &mut Decoder,
+        prompts: &[Vec<u32>],
+        continuation: &[u32],
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<Vec<f32>, InferenceError> {
+        let mut likelihoods = Vec::with_capacity(prompts.len());
+        for some in prompts.chunks((STEP_TOKENS_MAX / continuation.len().max(1)).max(1)) {
+            let mut prefixes = Vec::with_capacity(some.len());
+            for tokens in some {
+                if is_cancelled() {
+                    return Ok(Vec::new());
+                }
+                prefixes.push(self.get(decoder, tokens)?);
+            }
+            threads::let_questions_pass();
+            let items: Vec<(&Prefix, &[u32])> = prefixes.iter().map(|prefix| (prefix, continuation)).collect();
+            likelihoods.extend(decoder.score(&items)?);
+        }
+        Ok(likelihoods)
+    }
+
+    fn get(&mut self, decoder: &mut Decoder, tokens: &[u32]) -> Result<Prefix, InferenceError> {
+        self.clock += 1;
+        if let Some(entry) = self.entries.get_mut(tokens) {
+            entry.used_at = self.clock;
+            return Ok(entry.prefix.clone());
+        }
+        let prefix = decoder.prefix(tokens, threads::let_questions_pass)?;
+        self.insert(tokens.to_vec(), prefix.clone());
+        Ok(prefix)
+    }
+
+    fn insert(&mut self, tokens: Vec<u32>, prefix: Prefix) {
+        self.bytes += prefix.bytes();
+        let entry = Entry { prefix, used_at: self.clock };
+        if let Some(before) = self.entries.insert(tokens, entry) {
+            self.bytes -= before.prefix.bytes();
+        }
+        while self.bytes > self.bytes_max {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used_at).map(|(tokens, _)| tokens.clone());
+            let Some(removed) = oldest.and_then(|tokens| self.entries.remove(&tokens)) else { return };
+            self.bytes -= removed.prefix.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::ModelStore;
+
+    /// `None` and a line where the model is not on this machine.
+    fn decoder() -> Option<Decoder> {
+        let files = ModelStore::open(None).ok()?.cached("smollm2-135m-instruct");
+        if files.is_none() {
+            println!("skipped: the model is not on this machine");
+        }
+        Decoder::load(files?.files.get("weights")?, 256).ok()
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first_and_nothing_changes_for_who_asks() {
+        let Some(mut decoder) = decoder() else { return };
+        let prompts: Vec<Vec<u32>> = (0..4).map(|index| (300 + index * 50..330 + index * 50).collect()).collect();
+        let bytes = decoder.prefix(&prompts[0], || ()).unwrap().bytes();
+        let mut prefixes = Prefixes::with_limit(2 * bytes);
+        let first = prefixes.likelihoods(&mut decoder, &prompts, &[700, 701], || false).unwrap();
+        let kept = |prefixes: &Prefixes| -> Vec<bool> {
+            prompts.iter().map(|prompt| prefixes.entries.contains_key(prompt)).collect()
+        };
+        assert_eq!(kept(&prefixes), [false, false, true, true]);
+        assert!(prefixes.bytes <= 2 * bytes);
+        assert_eq!(prefixes.likelihoods(&mut decoder, &prompts[2..3], &[700, 701], || false).unwrap(), first[2..3]);
+        assert_eq!(prefixes.likelihoods(&mut decoder, &prompts[..1], &[700, 701], || false).unwrap(), first[..1]);
+        assert_eq!(kept(&prefixes), [true, false, true, false]);
+        assert!(prefixes.likelihoods(&mut decoder, &prompts, &[700], || true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn prompts_are_read_ahead_until_the_memory_is_full() {
+        let Some(mut decoder) = decoder() else { return };
+        let encode = |text: &str| Ok(text.bytes().map(|byte| 300 + u32::from(byte)).collect());
+        let text = |letter: &str| letter.repeat(STEP_TOKENS + 5);
+        let bytes = decoder.prefix(&encode(&text("a")).unwrap(), || ()).unwrap().bytes();
+        let mut prefixes = Prefixes::with_limit(2 * bytes);
+        prefixes.queue(vec![text("a"), String::new(), text("a"), text("b"), text("c"), text("d")]);
+        prefixes.warm_a_step(&mut decoder, encode);
+        assert!(prefixes.entries.is_empty() && prefixes.ahead.is_some(), "a long text takes more than one step");
+        let mut steps = 1;
+        while prefixes.has_work() {
+            prefixes.warm_a_step(&mut decoder, encode);
+            steps += 1;
+            assert!(steps < 20);
+        }
+        assert_eq!((prefixes.entries.len(), prefixes.bytes), (2, 2 * bytes));
+    }
+}
