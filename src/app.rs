@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, LanguageModel, LanguageModelSlot},
+    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -92,6 +92,18 @@ pub async fn open_embedder(config: &Config) -> anyhow::Result<Embedder> {
     Ok(tokio::task::spawn_blocking(move || Embedder::local(&files)).await??)
 }
 
+/// The encoders that texts are looked up by.
+pub async fn open_encoders(config: &Config) -> anyhow::Result<Encoders> {
+    let main = open_embedder(config).await?;
+    let name = &config.models.english_encoder;
+    if name.is_empty() || name == main.name() || main.name() == HASHED {
+        return Ok(Encoders { main, english: None });
+    }
+    let mut other = config.clone();
+    other.models.encoder.clone_from(name);
+    Ok(Encoders { main, english: Some(open_embedder(&other).await?) })
+}
+
 /// The chat model, fetched when it is not there yet.
 async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
     let files = model_store(config)?.pull(&config.models.chat).await?;
@@ -155,19 +167,19 @@ impl App {
     /// The same by another clock, for replays.
     pub async fn open_at(config: Config, models: Models, clock: Clock) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
-        let embedder = open_embedder(&config).await?;
-        let classifier = open_classifier(&config, &embedder).await?;
-        let merchant = open_merchant_intents(&config, &embedder).await?;
+        let encoders = open_encoders(&config).await?;
+        let classifier = open_classifier(&config, &encoders.main).await?;
+        let merchant = open_merchant_intents(&config, &encoders.main).await?;
         let language_model = match models {
             Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),
         };
         let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
-        let importer = Importer::new(store.clone(), embedder.clone(), &media_dir(&config));
+        let importer = Importer::new(store.clone(), encoders.clone(), &media_dir(&config));
         let live = LiveHub::default();
         let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
-        let engine = Engine::open(store.clone(), embedder, chat, classifier, words, clock, qdrant).await?;
+        let engine = Engine::open(store.clone(), encoders, chat, classifier, words, clock, qdrant).await?;
         let engine = engine.with_merchant_intents(merchant);
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());

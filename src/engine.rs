@@ -18,7 +18,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 use crate::{
     answer::{self, Extract},
     conversation::{Conversation, Event, Exchange},
-    inference::{Embedder, InferenceError, LanguageModelSlot},
+    inference::{Encoders, InferenceError, LanguageModelSlot},
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
@@ -101,7 +101,7 @@ pub struct Turn {
 /// Makes turns.
 pub struct Engine {
     store: Store,
-    embedder: Embedder,
+    encoders: Encoders,
     language_model: LanguageModelSlot,
     classifier: IntentClassifier,
     /// The merchant's own intents: they go into the trace and decide nothing.
@@ -170,16 +170,16 @@ impl Engine {
     /// An engine over a shop's store.
     pub async fn open(
         store: Store,
-        embedder: Embedder,
+        encoders: Encoders,
         language_model: LanguageModelSlot,
         classifier: IntentClassifier,
         prompts: Arc<Prompts>,
         clock: Clock,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
-        let snapshot = Snapshot::load(&store, &embedder, qdrant).await?;
+        let snapshot = Snapshot::load(&store, &encoders, qdrant).await?;
         let snapshot = RwLock::new(Arc::new(snapshot));
-        Ok(Self { store, embedder, language_model, classifier, merchant: None, prompts, clock, snapshot })
+        Ok(Self { store, encoders, language_model, classifier, merchant: None, prompts, clock, snapshot })
     }
 
     /// The same engine, with a merchant's own intents in its traces.
@@ -194,9 +194,9 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Name of the encoder.
-    pub fn encoder(&self) -> &str {
-        self.embedder.name()
+    /// Names of the encoders.
+    pub fn encoder(&self) -> String {
+        self.encoders.name()
     }
 
     /// What the engine knows of the shop right now.
@@ -210,7 +210,7 @@ impl Engine {
         if self.store.knowledge_version().await? == current.version {
             return Ok(false);
         }
-        let fresh = Snapshot::load(&self.store, &self.embedder, current.qdrant.clone()).await?;
+        let fresh = Snapshot::load(&self.store, &self.encoders, current.qdrant.clone()).await?;
         *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(fresh);
         Ok(true)
     }
@@ -251,16 +251,16 @@ impl Engine {
         let snapshot = self.snapshot();
         let masked = with_emoji_names(&privacy::mask(text));
         // The encoder has a token of its own for every usual word of its languages; pieces speak for a typing error.
-        let is_word = |word: &str| self.embedder.count_tokens(word) <= 1;
+        let is_word = |word: &str| self.encoders.main.count_tokens(word) <= 1;
         let masked = snapshot.knowledge.lexical().respell(&masked, &is_word);
         let before = follow_up::context(&masked, conversation.memory.last());
         let mut texts = single_questions(&masked);
         texts.extend(before.map(str::to_owned));
-        let embeddings = self.embedder.embed_queries(texts.clone()).await?;
+        let vectors = self.encoders.embed_questions(texts.clone(), language == Language::En).await?;
         let mut lookups: Vec<Lookup> =
-            texts.into_iter().zip(embeddings).map(|(text, embedding)| Lookup { text, embedding }).collect();
+            texts.into_iter().zip(vectors).map(|(text, vectors)| Lookup { text, vectors }).collect();
         let context = if before.is_some() { lookups.pop() } else { None };
-        let embedding = lookups.first().map(|lookup| lookup.embedding.clone()).unwrap_or_default();
+        let embedding = lookups.first().map(|lookup| lookup.vectors.main.clone()).unwrap_or_default();
         let mut scores = self.classifier.predict(&masked, &embedding);
         if let Some((intent, probability)) = intents::rule_intent(&masked, language) {
             scores.ranked.retain(|(other, _)| *other != intent);
@@ -513,7 +513,7 @@ impl Engine {
                 merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 support: said.support,
-                encoder: self.embedder.name().to_owned(),
+                encoder: self.encoders.name(),
                 model: self.language_model.get().filter(|_| said.prompt.is_some()).map(|model| model.name().to_owned()),
                 prompt: said.prompt,
             },

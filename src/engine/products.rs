@@ -44,7 +44,7 @@ impl Engine {
             text: asked.text(),
             language: asked.language,
             wish,
-            query_embedding: asked.lookups.first().map(|lookup| lookup.embedding.as_slice()),
+            query_embedding: asked.lookups.first().map(|lookup| lookup.vectors.main.as_slice()),
             owned: &owned,
             talked_about: &talked_about,
             previous: previous.as_ref(),

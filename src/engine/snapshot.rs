@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::ShopProfile,
-    inference::{Embedder, InferenceError},
-    knowledge::import::{SHOP_PROFILE, product_text},
+    inference::{Embedder, Encoders, InferenceError},
+    knowledge::{
+        import::{SHOP_PROFILE, product_text},
+        vectors::{embed_chunks, encoder_label},
+    },
     orders::OrderNumbers,
     recommend::Recommender,
     retrieval::{
@@ -52,14 +55,14 @@ impl Snapshot {
     /// Loads the shop. Embeddings made by another encoder are made anew, in memory.
     pub async fn load(
         store: &Store,
-        embedder: &Embedder,
+        encoders: &Encoders,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
         // The version is read first: a change while loading is then seen as newer and loaded again.
         let version = store.knowledge_version().await?;
         let profile = store.setting(SHOP_PROFILE).await?;
         let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let chunks = with_encoder(store.chunks(None).await?, embedder).await?;
+        let chunks = with_encoders(store.chunks(None).await?, encoders).await?;
         let vectors = match &qdrant {
             Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
             None => VectorIndex::embedded(),
@@ -67,19 +70,20 @@ impl Snapshot {
         let knowledge = KnowledgeIndex::build(chunks, vectors).await?;
         let products: Vec<StoredProduct> = store.products().await?;
         let titles = products.iter().map(|stored| (stored.product.sku.clone(), stored.product.title.clone())).collect();
-        let products = products_with_encoder(products, embedder).await?;
+        let products = products_with_encoder(products, &encoders.main).await?;
         let recommender = Recommender::build(products, &store.events().await?);
         let order_numbers = OrderNumbers::new(store.order_ids().await?);
         Ok(Self { version, profile, knowledge, recommender, titles, order_numbers, qdrant })
     }
 }
 
-async fn with_encoder(mut chunks: Vec<StoredChunk>, embedder: &Embedder) -> Result<Vec<StoredChunk>, InferenceError> {
-    let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != embedder.name()).collect();
-    let texts = other.iter().map(|at| chunks[*at].chunk.search_text.clone()).collect();
-    for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
-        chunks[at].embedding = embedding;
-        embedder.name().clone_into(&mut chunks[at].encoder);
+async fn with_encoders(mut chunks: Vec<StoredChunk>, encoders: &Encoders) -> Result<Vec<StoredChunk>, InferenceError> {
+    let label = encoder_label(encoders);
+    let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != label).collect();
+    let texts: Vec<_> = other.iter().map(|at| chunks[*at].chunk.clone()).collect();
+    for (at, vectors) in other.into_iter().zip(embed_chunks(encoders, &texts).await?) {
+        chunks[at].vectors = vectors;
+        chunks[at].encoder.clone_from(&label);
     }
     Ok(chunks)
 }
