@@ -31,7 +31,7 @@ const CANDIDATES: usize = 24;
 /// Weight of the earlier question's words and vector when a follow-up is looked up.
 const CONTEXT_WEIGHT: f32 = 0.45;
 /// Most passages that the spread of similarities is measured on.
-const SPREAD_SAMPLE: usize = 4096;
+const SPREAD_SAMPLE: usize = 1024;
 
 /// A passage of the shop's documents.
 #[derive(Debug, Clone)]
