@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 mod bert;
+#[cfg(test)]
+mod bert_reference;
 mod bert_weights;
 mod chat_template;
 mod e5_wheel;

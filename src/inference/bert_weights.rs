@@ -15,6 +15,7 @@ use candle_core::{
     quantized::{GgmlDType, QStorage, QTensor},
 };
 use serde::Deserialize;
+use shoptalk_kernels::{Linear, PackedMatrix};
 
 use super::{InferenceError, e5_wheel};
 
@@ -90,8 +91,33 @@ impl BertWeights {
         to_f32(entry.format, &data, &entry.shape).map_err(|error| InferenceError::failed(name, error))
     }
 
-    /// Rows `ids` of the matrix `name` as f32, shape (`ids.len()`, columns).
-    pub(crate) fn rows(&self, name: &str, ids: &[u32]) -> Result<Tensor, InferenceError> {
+    /// A whole tensor as f32, without its shape.
+    pub(crate) fn values(&self, name: &str) -> Result<Vec<f32>, InferenceError> {
+        floats(&self.tensor(name)?).map_err(|error| InferenceError::failed(name, error))
+    }
+
+    /// The linear layer `name`: its `weight`, shape (`outputs`, `inputs`), exactly as quantized in the file or rounded
+    /// to eight bits from floats, and its `bias`.
+    pub(crate) fn linear(&self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, InferenceError> {
+        let weight = format!("{name}.weight");
+        let entry = self.entry(&weight)?;
+        if entry.shape != [outputs, inputs] {
+            let problem = format!("has the shape {:?}, not {outputs} x {inputs}", entry.shape);
+            return Err(InferenceError::failed(&weight, problem));
+        }
+        let matrix = if entry.format == Format::Q4_0 {
+            let mut data = vec![0; entry.format.bytes(outputs * inputs)];
+            self.read_at(&weight, entry.offset, &mut data)?;
+            PackedMatrix::from_ggml(shoptalk_kernels::Format::Q4_0, outputs, inputs, &data)
+        } else {
+            PackedMatrix::from_f32(outputs, inputs, &self.values(&weight)?)
+        };
+        let bias = self.values(&format!("{name}.bias"))?;
+        matrix.and_then(|matrix| Linear::new(matrix, Some(&bias))).map_err(|error| InferenceError::failed(name, error))
+    }
+
+    /// Rows `ids` of the matrix `name` as f32, one behind the other.
+    pub(crate) fn rows(&self, name: &str, ids: &[u32]) -> Result<Vec<f32>, InferenceError> {
         let entry = self.entry(name)?;
         let &[rows, columns] = entry.shape.as_slice() else {
             return Err(InferenceError::failed(name, "is not a matrix"));
@@ -104,7 +130,9 @@ impl BertWeights {
             }
             self.read_at(name, entry.offset + u64::from(id) * row_bytes as u64, row)?;
         }
-        to_f32(entry.format, &data, &[ids.len(), columns]).map_err(|error| InferenceError::failed(name, error))
+        to_f32(entry.format, &data, &[ids.len(), columns])
+            .and_then(|rows| floats(&rows))
+            .map_err(|error| InferenceError::failed(name, error))
     }
 
     fn entry(&self, name: &str) -> Result<&TensorEntry, InferenceError> {
@@ -118,6 +146,10 @@ impl BertWeights {
             .and_then(|_| file.read_exact(data))
             .map_err(|error| InferenceError::failed(name, error))
     }
+}
+
+fn floats(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
 }
 
 fn to_f32(format: Format, data: &[u8], shape: &[usize]) -> candle_core::Result<Tensor> {
@@ -203,8 +235,8 @@ mod tests {
         let header = r#"{"bert.w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#;
         let weights = BertWeights::open(file_with(&safetensors(header, &data)).path()).unwrap();
         assert_eq!(weights.shape("w"), Some([3, 2].as_slice()));
-        let rows = weights.rows("w", &[2, 0]).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(rows, [[5.0, 6.0], [1.0, 2.0]]);
+        assert_eq!(weights.rows("w", &[2, 0]).unwrap(), [5.0, 6.0, 1.0, 2.0]);
+        assert!(weights.linear("w", 3, 2).is_err());
         assert_eq!(weights.tensor("w").unwrap().to_vec2::<f32>().unwrap()[1], [3.0, 4.0]);
         assert!(weights.rows("w", &[3]).unwrap_err().to_string().contains("no row 3"));
     }

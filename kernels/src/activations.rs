@@ -1,0 +1,117 @@
+//! Activations as signed bytes: each 32 of a row share a scale, the largest of them becomes 127.
+
+use super::{
+    Processor,
+    format::BLOCK,
+    lanes::{Kernel, Lanes, ROUND},
+};
+
+/// Fewer blocks than this are not worth a second thread.
+const BLOCKS_A_PART: usize = 256;
+
+/// Rows of quantized inputs of a linear layer. One value serves any number of steps; it grows as needed.
+#[derive(Debug, Default, Clone)]
+pub struct Activations {
+    rows: usize,
+    inputs: usize,
+    pub(super) quants: Vec<i8>,
+    pub(super) scales: Vec<BlockScale>,
+}
+
+/// What belongs to a block of 32 activations.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct BlockScale {
+    pub(super) scale: f32,
+    /// Minus the sum of the quants; what the zero of unsigned weights has to be multiplied with.
+    pub(super) minus_sum: i32,
+    /// The same for each 16 inputs.
+    pub(super) minus_half_sums: [i32; 2],
+    /// Minus the sum of the values; what a minimum has to be multiplied with.
+    pub(super) minus_value_sum: f32,
+}
+
+impl Activations {
+    /// Quantizes the rows of `values`, `inputs` each.
+    ///
+    /// # Panics
+    /// When `inputs` is not a multiple of 32 or `values` does not hold whole rows.
+    pub fn quantize(&mut self, processor: &Processor, values: &[f32], inputs: usize) {
+        assert!(inputs > 0 && inputs.is_multiple_of(BLOCK), "{inputs} inputs are not blocks of {BLOCK}");
+        assert!(values.len().is_multiple_of(inputs), "{} values are not rows of {inputs}", values.len());
+        let blocks = values.len() / BLOCK;
+        (self.rows, self.inputs) = (values.len() / inputs, inputs);
+        self.quants.resize(values.len(), 0);
+        self.scales.resize(blocks, BlockScale::default());
+        let tier = processor.tier();
+        let parts = self.quants.chunks_mut(BLOCKS_A_PART * BLOCK).zip(self.scales.chunks_mut(BLOCKS_A_PART));
+        let parts = values.chunks(BLOCKS_A_PART * BLOCK).zip(parts);
+        processor.pool().for_each(parts, |(values, (quants, scales))| tier.run(Quantize { values, quants, scales }));
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values of a row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+struct Quantize<'a> {
+    values: &'a [f32],
+    quants: &'a mut [i8],
+    scales: &'a mut [BlockScale],
+}
+
+impl Kernel for Quantize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let blocks = self.values.as_chunks::<BLOCK>().0.iter().zip(self.quants.as_chunks_mut::<BLOCK>().0);
+        for ((values, quants), to) in blocks.zip(self.scales) {
+            let largest = largest(values);
+            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            let mut sums = [0_i32; 2];
+            for (half, sum) in sums.iter_mut().enumerate() {
+                for at in half * 16..half * 16 + 16 {
+                    let q = round(values[at] * inverse);
+                    quants[at] = q as i8;
+                    *sum += q;
+                }
+            }
+            let (scale, sum) = (largest / 127.0, sums[0] + sums[1]);
+            *to = BlockScale {
+                scale,
+                minus_sum: -sum,
+                minus_half_sums: [-sums[0], -sums[1]],
+                minus_value_sum: -(sum as f32) * scale,
+            };
+        }
+    }
+}
+
+#[inline(always)]
+fn largest(values: &[f32; BLOCK]) -> f32 {
+    let mut lanes = [0.0_f32; 16];
+    for (lane, largest) in lanes.iter_mut().enumerate() {
+        let (a, b) = (values[lane].abs(), values[lane + 16].abs());
+        *largest = if a > b { a } else { b };
+    }
+    let mut width = 8;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = if lanes[lane] > lanes[lane + width] { lanes[lane] } else { lanes[lane + width] };
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Rounds to the nearest whole number, to even in the middle: adding 1.5 * 2^23 leaves no fraction bits.
+#[inline(always)]
+fn round(value: f32) -> i32 {
+    (value + ROUND).to_bits().cast_signed().wrapping_sub(ROUND.to_bits().cast_signed())
+}

@@ -1,0 +1,83 @@
+//! The arithmetic under Shoptalk's models: quantized linear layers, attention over half floats and the functions between
+//! them, each written once and compiled for every instruction set (`Tier`), chosen when the program runs.
+//!
+//! This is the only part of the product with `unsafe` code. Pointers are made from slices whose lengths were checked,
+//! in the same function or one above it; instructions run only after the processor was asked for them.
+
+use std::sync::OnceLock;
+
+mod activations;
+mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod format;
+mod functions;
+mod ggml_block;
+mod key_values;
+mod lanes;
+mod linear;
+mod packed;
+mod pool;
+mod portable;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod tier;
+mod tile;
+
+pub use activations::Activations;
+pub use attention::{Attention, Queries, attend};
+pub use format::Format;
+pub use functions::{gelu, layer_norm, rms_norm, silu_times};
+pub use key_values::KeyValues;
+pub use linear::{Linear, linear};
+pub use packed::PackedMatrix;
+pub use pool::Pool;
+pub use tier::Tier;
+
+/// Why weights cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KernelError {
+    /// Sizes that do not fit together.
+    #[error("{0}")]
+    Shape(String),
+    /// A weight or a scale is infinite or not a number.
+    #[error("the weights contain values that are not numbers")]
+    NotANumber,
+}
+
+/// What computes: an instruction set and the threads that share the work.
+#[derive(Debug)]
+pub struct Processor {
+    tier: Tier,
+    pool: Pool,
+}
+
+impl Processor {
+    /// A processor of its own, for tests and measurements.
+    ///
+    /// # Panics
+    /// When this machine lacks the instructions of `tier`.
+    pub fn new(tier: Tier, threads: usize) -> Self {
+        assert!(tier.is_supported(), "this processor has no {tier:?}");
+        Self { tier, pool: Pool::new(threads) }
+    }
+
+    /// The one that all models share: the best tier, and as many threads as candle takes.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Processor> = OnceLock::new();
+        SHARED.get_or_init(|| Self::new(Tier::best(), candle_core::utils::get_num_threads()))
+    }
+
+    /// The instruction set.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// The threads.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}

@@ -1,0 +1,185 @@
+//! Linear layers: quantized rows times packed matrices, split among threads by tiles of 32 outputs.
+
+use std::ops::Range;
+
+use super::{
+    Activations, KernelError, PackedMatrix, Processor,
+    format::{
+        BLOCK, Codec, CodecQ4K, CodecQ5K, CodecQ6K, CodecQ40, CodecQ41, CodecQ50, CodecQ51, CodecQ80, Format, TILE,
+    },
+    lanes::{Kernel, Lanes},
+    tile::Tile,
+};
+
+/// Activations of this size stay in a core's second-level cache while the weights stream by.
+const ROWS_BYTES_MAX: usize = 384 << 10;
+/// More rows than any `Lanes::tile_rows`.
+const TILE_ROWS_MAX: usize = 8;
+/// Parts for each thread: a thread that was interrupted leaves the rest to others.
+const PARTS_A_THREAD: usize = 4;
+
+/// `y = W x + b` with a packed matrix.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    matrix: PackedMatrix,
+    /// As long as the padded outputs, or empty.
+    bias: Vec<f32>,
+}
+
+impl Linear {
+    /// A layer with `matrix.outputs()` biases, or without.
+    ///
+    /// Errors: another number of biases, or some that are not numbers.
+    pub fn new(matrix: PackedMatrix, bias: Option<&[f32]>) -> Result<Self, KernelError> {
+        let Some(bias) = bias else { return Ok(Self { matrix, bias: Vec::new() }) };
+        if bias.len() != matrix.outputs() {
+            return Err(KernelError::Shape(format!("{} biases for {} outputs", bias.len(), matrix.outputs())));
+        }
+        if bias.iter().any(|bias| !bias.is_finite()) {
+            return Err(KernelError::NotANumber);
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(matrix.tiles() * TILE, 0.0);
+        Ok(Self { matrix, bias })
+    }
+
+    /// The weights.
+    pub fn matrix(&self) -> &PackedMatrix {
+        &self.matrix
+    }
+
+    /// Length of an input row.
+    pub fn inputs(&self) -> usize {
+        self.matrix.inputs()
+    }
+
+    /// Length of an output row.
+    pub fn outputs(&self) -> usize {
+        self.matrix.outputs()
+    }
+}
+
+/// Applies several layers to the same `input` rows; each writes its `rows * outputs` results.
+///
+/// # Panics
+/// When an output has another size or a layer other inputs.
+pub fn linear(processor: &Processor, input: &Activations, layers: &mut [(&Linear, &mut [f32])]) {
+    let mut jobs = Vec::with_capacity(layers.len());
+    for (layer, to) in layers {
+        assert_eq!(layer.inputs(), input.inputs(), "inputs of a linear layer");
+        assert_eq!(to.len(), input.rows() * layer.outputs(), "outputs of a linear layer");
+        jobs.push(Job { layer, input, to: to.as_mut_ptr() });
+    }
+    let tiles: usize = jobs.iter().map(|job| job.layer.matrix.tiles()).sum();
+    let parts = tiles.min(processor.pool().threads() * PARTS_A_THREAD);
+    processor.pool().run(parts, &|part| {
+        let (mut begin, end) = (tiles * part / parts, tiles * (part + 1) / parts);
+        let mut offset = 0;
+        for job in &jobs {
+            let own = job.layer.matrix.tiles();
+            if begin < offset + own && begin < end {
+                let tiles = begin - offset..(end - offset).min(own);
+                begin = offset + tiles.end;
+                processor.tier().run(Tiles { job, tiles });
+            }
+            offset += own;
+        }
+    });
+}
+
+struct Job<'a> {
+    layer: &'a Linear,
+    input: &'a Activations,
+    /// `rows * outputs` floats.
+    to: *mut f32,
+}
+
+// SAFETY: `to` points into a slice borrowed mutably for the whole operation, and every part writes columns of its own.
+unsafe impl Sync for Job<'_> {}
+
+/// Some tiles of a layer, for all rows.
+struct Tiles<'a> {
+    job: &'a Job<'a>,
+    tiles: Range<usize>,
+}
+
+impl Kernel for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller has the instructions of `L`.
+        unsafe {
+            match self.job.layer.matrix.format() {
+                Format::Q8_0 => self.run_format::<L, CodecQ80>(),
+                Format::Q5_0 => self.run_format::<L, CodecQ50>(),
+                Format::Q4_0 => self.run_format::<L, CodecQ40>(),
+                Format::Q5_1 => self.run_format::<L, CodecQ51>(),
+                Format::Q4_1 => self.run_format::<L, CodecQ41>(),
+                Format::Q5_K => self.run_format::<L, CodecQ5K>(),
+                Format::Q4_K => self.run_format::<L, CodecQ4K>(),
+                Format::Q6_K => self.run_format::<L, CodecQ6K>(),
+            }
+        }
+    }
+}
+
+impl Tiles<'_> {
+    /// # Safety
+    /// The processor has the instructions of `L`.
+    unsafe fn run_format<L: Lanes, C: Codec>(&self) {
+        let rows = self.job.input.rows();
+        let chunk = (ROWS_BYTES_MAX / self.job.input.inputs()).max(TILE_ROWS_MAX);
+        let mut begin = 0;
+        while begin < rows {
+            // A short rest joins the last chunk.
+            let end = if rows - begin <= chunk + chunk / 2 { rows } else { begin + chunk };
+            for tile in self.tiles.clone() {
+                let mut row = begin;
+                while row < end {
+                    let count = L::tile_rows(end - row);
+                    // SAFETY: as for this function; the rows exist.
+                    unsafe { self.tile::<L, C>(tile, row, count, row == begin) };
+                    row += count;
+                }
+            }
+            begin = end;
+        }
+    }
+
+    /// # Safety
+    /// As for `run_format`; `row + count` is at most the number of rows.
+    unsafe fn tile<L: Lanes, C: Codec>(&self, tile: usize, row: usize, count: usize, is_first: bool) {
+        let Job { layer, input, to } = self.job;
+        let (outputs, blocks) = (layer.outputs(), input.inputs() / BLOCK);
+        let bias = layer.bias.get(tile * TILE..(tile + 1) * TILE).map_or(std::ptr::null(), <[f32]>::as_ptr);
+        // SAFETY: `row` is one of `outputs` floats, and the tile's first column is one of them.
+        let to = unsafe { to.add(row * outputs + tile * TILE) };
+        let mut job = Tile {
+            weights: layer.matrix.tile(tile).as_ptr(),
+            bias,
+            blocks,
+            quants: input.quants[row * input.inputs()..].as_ptr(),
+            scales: input.scales[row * blocks..].as_ptr(),
+            to,
+            stride: outputs,
+            is_first,
+        };
+        let columns = TILE.min(outputs - tile * TILE);
+        if columns == TILE {
+            // SAFETY: the pointers hold `count` rows, and the result's rows hold 32 columns from here.
+            unsafe { L::tile::<C>(count, job) };
+            return;
+        }
+        // The last tile is padded: its sums go through a buffer that has room for the padding.
+        let mut buffer = [0.0_f32; TILE_ROWS_MAX * TILE];
+        (job.to, job.stride) = (buffer.as_mut_ptr(), TILE);
+        // SAFETY: as above, with `count` at most `TILE_ROWS_MAX`; the copies go to `columns` columns of own rows.
+        unsafe {
+            L::tile::<C>(count, job);
+            for (index, sums) in buffer.chunks_exact(TILE).take(count).enumerate() {
+                std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(index * outputs), columns);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which instruction set the kernels use. It is found once, when the program runs, so that one binary is fast on every
+//! processor.
+
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+use super::{
+    lanes::{Kernel, Lanes},
+    portable::Portable,
+};
+
+/// An instruction set with its own kernels, fastest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// AVX-512 with VNNI: 512-bit dot products of bytes.
+    Avx512Vnni,
+    /// AVX2 with AVX-VNNI: 256-bit dot products of bytes.
+    AvxVnni,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// Plain Rust for any processor; what the others are tested against.
+    Scalar,
+}
+
+impl Tier {
+    /// Every tier, fastest first.
+    pub const ALL: [Self; 4] = [Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::Scalar];
+
+    /// The fastest tier of this processor.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Tier> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let supported = Self::ALL.into_iter().find(|tier| tier.is_supported());
+            supported.unwrap_or(Self::Scalar)
+        })
+    }
+
+    /// Whether this processor has the instructions.
+    pub fn is_supported(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                Self::Avx2.is_supported()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Self::Avx2.is_supported() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            Self::Scalar => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// Runs a kernel with this tier's instructions.
+    ///
+    /// # Panics
+    /// When the processor lacks them.
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        assert!(self.is_supported(), "this processor has no {self:?}");
+        match self {
+            // SAFETY: the line above found the instructions on this processor.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => unsafe { avx512::Avx512::dispatch(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => unsafe { avx2::AvxVnni::dispatch(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::Avx2::dispatch(kernel) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Vnni | Self::AvxVnni | Self::Avx2 => unreachable!("refused above"),
+            // SAFETY: this tier needs no special instructions.
+            Self::Scalar => unsafe { Portable::dispatch(kernel) },
+        }
+    }
+}
