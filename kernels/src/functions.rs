@@ -16,7 +16,8 @@ const FLOATS_A_PART: usize = 8192;
 #[inline(always)]
 pub(super) unsafe fn exp<L: Lanes>(x: L::F) -> L::F {
     // 2^n * 2^f with f from -0.5 to 0.5, where the powers of f come from the series of the exponential function.
-    const COEFFICIENTS: [f32; 5] = [0.009_618_13, 0.055_504_11, 0.240_226_51, 0.693_147_2, 1.0];
+    const LN_2: f32 = std::f32::consts::LN_2;
+    const COEFFICIENTS: [f32; 5] = [0.009_618_13, 0.055_504_11, 0.240_226_5, LN_2, 1.0];
     // SAFETY: the caller has the instructions.
     unsafe {
         let limit = |value: f32| L::splat(value);

@@ -138,7 +138,7 @@ fn places(format: Format, column: usize, input: usize) -> ((usize, usize), (usiz
         (half * format.low_bytes() / 2 + group / 2 * 64 + lane, group % 2 * 4)
     };
     let bits = format.high_bits();
-    let groups = if bits == 0 { 8 } else { 8 / bits };
+    let groups = 8usize.checked_div(bits).unwrap_or(8);
     let high = (format.low_bytes() + half * 64 * bits + group / groups * 64 + lane, group % groups * bits);
     (low, high)
 }

@@ -105,7 +105,10 @@ impl Pool {
         let items: Vec<Mutex<Option<T>>> = items.map(|item| Mutex::new(Some(item))).collect();
         self.run(items.len(), &|index| {
             let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-            work(item.expect("every part runs once"));
+            // Every part runs once, so that its item is there.
+            if let Some(item) = item {
+                work(item);
+            }
         });
     }
 }
