@@ -137,7 +137,9 @@ fn mean_direction<'a>(rows: impl Iterator<Item = &'a [f32]>, hidden: usize) -> V
     }
     let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length > 0.0 {
-        sum.iter_mut().for_each(|value| *value /= length);
+        for value in &mut sum {
+            *value /= length;
+        }
     }
     sum
 }
