@@ -1,6 +1,6 @@
 //! 256-bit registers: AVX2 alone, and AVX2 with the dot products of AVX-VNNI. 8 lanes.
 
-#[expect(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
+#[allow(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
 use std::arch::x86_64::*;
 
 use super::{

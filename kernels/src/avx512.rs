@@ -1,6 +1,6 @@
 //! AVX-512 with VNNI: 16 lanes.
 
-#[expect(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
+#[allow(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
 use std::arch::x86_64::*;
 
 use super::{
