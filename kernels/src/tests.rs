@@ -105,7 +105,9 @@ proptest! {
                     to.iter_mut().zip(&value[size..]).for_each(|(to, value)| *to += weight * value);
                 }
             }
-            to.iter_mut().for_each(|to| *to /= total);
+            for to in to.iter_mut() {
+                *to /= total;
+            }
         }
         let second = runs.get(1).map_or((&runs[0].0, 0), |(run, _, _)| (run, run.len()));
         let queries_at = Queries { begin: 0, stride: size, count };
