@@ -85,23 +85,30 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 
 /// The encoder, fetched when it is not there yet.
 pub async fn open_embedder(config: &Config) -> anyhow::Result<Embedder> {
-    if config.models.encoder == HASHED {
+    open_encoder(config, &config.models.encoder).await
+}
+
+/// An encoder by its name in the list of models.
+pub(crate) async fn open_encoder(config: &Config, name: &str) -> anyhow::Result<Embedder> {
+    if name == HASHED {
         return Ok(Embedder::hashed(HASHED_DIMENSIONS));
     }
-    let files = model_store(config)?.pull(&config.models.encoder).await?;
+    let files = model_store(config)?.pull(name).await?;
     Ok(tokio::task::spawn_blocking(move || Embedder::local(&files)).await??)
 }
 
-/// The encoders that texts are looked up by.
+/// The encoders that texts are looked up by. Without the English one a shop is found less well and otherwise whole, so
+/// that a failure to fetch it is noted and ends nothing.
 pub async fn open_encoders(config: &Config) -> anyhow::Result<Encoders> {
     let main = open_embedder(config).await?;
     let name = &config.models.english_encoder;
     if name.is_empty() || name == main.name() || main.name() == HASHED {
         return Ok(Encoders { main, english: None });
     }
-    let mut other = config.clone();
-    other.models.encoder.clone_from(name);
-    Ok(Encoders { main, english: Some(open_embedder(&other).await?) })
+    let english = open_encoder(config, name).await.inspect_err(|error| {
+        tracing::warn!("English texts are looked up by {} alone: {error:#}", main.name());
+    });
+    Ok(Encoders { main, english: english.ok() })
 }
 
 /// The chat model, fetched when it is not there yet.
@@ -141,19 +148,17 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
 }
 
 /// The merchant's own intents, when the settings name their folder.
-async fn open_merchant_intents(config: &Config, embedder: &Embedder) -> anyhow::Result<Option<MerchantClassifier>> {
+async fn open_merchant_intents(config: &Config, shop: &Encoders) -> anyhow::Result<Option<MerchantClassifier>> {
     let Some(dir) = &config.intents.custom else { return Ok(None) };
     let wrong = || format!("the setting `custom` under [intents] names {}", dir.display());
     let head = MerchantIntents::load(dir).with_context(wrong)?;
     let mut encoders = Vec::new();
     for name in head.encoders() {
-        if name == embedder.name() {
-            encoders.push(embedder.clone());
-        } else {
-            let mut other = config.clone();
-            other.models.encoder.clone_from(name);
-            encoders.push(open_embedder(&other).await?);
-        }
+        let open = std::iter::once(&shop.main).chain(&shop.english).find(|encoder| encoder.name() == name);
+        encoders.push(match open {
+            Some(encoder) => encoder.clone(),
+            None => open_encoder(config, name).await?,
+        });
     }
     Ok(Some(MerchantClassifier::new(head, encoders).with_context(wrong)?))
 }
@@ -169,7 +174,7 @@ impl App {
         let store = open_store(&config).await?;
         let encoders = open_encoders(&config).await?;
         let classifier = open_classifier(&config, &encoders.main).await?;
-        let merchant = open_merchant_intents(&config, &encoders.main).await?;
+        let merchant = open_merchant_intents(&config, &encoders).await?;
         let language_model = match models {
             Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),

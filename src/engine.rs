@@ -33,7 +33,7 @@ use crate::{
 /// Longest message that is read, in characters.
 const TEXT_MAX: usize = 4_000;
 /// From this probability on, a passage answers. On shops left out of the fit, 89 in 100 replies to answerable questions
-/// are then right, a fifth of those questions is declined, and of questions just beside the documents one in three is.
+/// are then right, a sixth of those questions is declined, and of questions just beside the documents one in three is.
 const ANSWERS: f32 = 0.37;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
@@ -49,7 +49,7 @@ const ROWS_MAX: usize = 8;
 /// From this probability on, a passage is near enough to be quoted when declining.
 const NEAREST: f32 = 0.25;
 /// Passages that are looked at for the reply.
-const FOUND: usize = 12;
+const FOUND: usize = 24;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;
 /// An intent with less is not acted upon.
@@ -354,12 +354,19 @@ impl Engine {
             None => asked.text().to_owned(),
         };
         let mut said = Said { route: Some(Route::Answer), ..Said::default() };
-        let rows = rows_together(found);
+        let mut rows = rows_together(found);
         if rows.len() > 1 {
+            let more = rows.len() > ROWS_MAX;
+            rows.truncate(ROWS_MAX);
+            let place = answer::place(&rows[0].passage);
             let extracts: Vec<Extract> = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
             said.chunks = rows.iter().map(|found| found.passage.chunk.id.clone()).collect();
             let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
             said.text = self.in_language(asked, &list.join("\n"), extracts[0].language, &mut said).await;
+            if more {
+                let words = self.prompts.say(asked.language, Phrase::MoreRows, context! { place });
+                said.text = format!("{}\n{words}", said.text);
+            }
             said.citations = extracts.into_iter().map(|extract| extract.citation).collect();
             return said;
         }
@@ -585,7 +592,7 @@ fn rows_together(found: &[Found]) -> Vec<&Found> {
         other.place == best.place
             || (best.value - other.value <= ROW_WITHIN && other.passage.shares_table(&best.passage))
     };
-    let mut rows: Vec<&Found> = found.iter().filter(together).take(ROWS_MAX).collect();
+    let mut rows: Vec<&Found> = found.iter().filter(together).collect();
     rows.sort_by_key(|found| found.place);
     rows
 }

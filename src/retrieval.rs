@@ -46,12 +46,11 @@ pub struct Passage {
 impl Passage {
     /// Whether both are rows of one table: they answer together, so one is no argument against the other.
     pub fn shares_table(&self, other: &Self) -> bool {
-        let headers = |passage: &Self| passage.chunk.cells.iter().map(|(header, _)| header.clone()).collect::<Vec<_>>();
         self.chunk.kind == ChunkKind::Row
             && other.chunk.kind == ChunkKind::Row
             && self.document == other.document
             && self.chunk.heading == other.chunk.heading
-            && headers(self) == headers(other)
+            && self.chunk.cells.iter().map(|cell| &cell.0).eq(other.chunk.cells.iter().map(|cell| &cell.0))
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Loads the shop. Embeddings made by another encoder are made anew, in memory.
+    /// Loads the shop. Vectors made by other encoders are made anew; those of passages are kept for the next start.
     pub async fn load(
         store: &Store,
         encoders: &Encoders,
@@ -62,7 +62,7 @@ impl Snapshot {
         let version = store.knowledge_version().await?;
         let profile = store.setting(SHOP_PROFILE).await?;
         let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let chunks = with_encoders(store.chunks(None).await?, encoders).await?;
+        let chunks = with_encoders(store, encoders).await?;
         let vectors = match &qdrant {
             Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
             None => VectorIndex::embedded(),
@@ -77,14 +77,19 @@ impl Snapshot {
     }
 }
 
-async fn with_encoders(mut chunks: Vec<StoredChunk>, encoders: &Encoders) -> Result<Vec<StoredChunk>, InferenceError> {
+async fn with_encoders(store: &Store, encoders: &Encoders) -> Result<Vec<StoredChunk>, SnapshotError> {
+    let mut chunks = store.chunks(None).await?;
     let label = encoder_label(encoders);
     let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != label).collect();
+    if other.is_empty() {
+        return Ok(chunks);
+    }
     let texts: Vec<_> = other.iter().map(|at| chunks[*at].chunk.clone()).collect();
-    for (at, vectors) in other.into_iter().zip(embed_chunks(encoders, &texts).await?) {
+    for (&at, vectors) in other.iter().zip(embed_chunks(encoders, &texts).await?) {
         chunks[at].vectors = vectors;
         chunks[at].encoder.clone_from(&label);
     }
+    store.replace_vectors(other.iter().map(|at| &chunks[*at])).await?;
     Ok(chunks)
 }
 

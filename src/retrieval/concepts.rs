@@ -91,8 +91,11 @@ fn implied(text: &str) -> Option<&'static [u32]> {
         Regex::new(&format!(r"(?i)(?:{time})\.?\s*(?:-|–|—|~|to|until|and|至|到)\s*(?:{time})"))
             .expect("a literal pattern")
     });
-    let words = ["opening", "hours"].map(|word| Stemmer::create(Algorithm::English).stem(word).into_owned());
-    HOURS.is_match(text).then(|| LEXICON.english.get(words.as_slice()).map(Vec::as_slice)).flatten()
+    if !HOURS.is_match(text) {
+        return None;
+    }
+    let words = stems(&Stemmer::create(Algorithm::English), "opening hours");
+    LEXICON.english.get(&words).map(Vec::as_slice)
 }
 
 fn chinese_concepts(run: &str, found: &mut Vec<&'static [u32]>) {

@@ -128,6 +128,22 @@ impl Store {
         })
     }
 
+    /// Puts other encoders' vectors in the place of those that chunks have. Chunks that were imported anew meanwhile
+    /// keep theirs, and what is known of the shop does not change by it.
+    pub async fn replace_vectors(&self, chunks: impl Iterator<Item = &StoredChunk>) -> Result<()> {
+        let mut tx = self.write().await?;
+        for stored in chunks {
+            sqlx::query("UPDATE chunks SET encoder = $2, embedding = $3, parts = $4 WHERE id = $1 AND encoder <> $2")
+                .bind(&stored.chunk.id)
+                .bind(&stored.encoder)
+                .bind(embedding_to_bytes(&stored.vectors.whole))
+                .bind(parts_to_bytes(&stored.vectors.parts))
+                .execute(&mut *tx.transaction)
+                .await?;
+        }
+        tx.commit().await
+    }
+
     /// Takes a document out; `false` when there is none of this name.
     pub async fn delete_document(&self, name: &str) -> Result<bool> {
         let mut tx = self.write().await?;

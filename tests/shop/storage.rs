@@ -256,6 +256,17 @@ async fn a_documents_new_version_takes_the_place_of_the_old_one() {
         assert_eq!(chunks[0].vectors.whole, [0.25, -1.5, f32::MIN_POSITIVE]);
         assert_eq!(chunks[0].vectors.parts, [PartVector::new(PartKind::Heading, &[0.5, -0.5])]);
         assert_eq!(store.chunks(None).await.unwrap().len(), 3);
+        // Another encoder's vectors take their place, those of the same encoder do not, and nobody has to load again.
+        let version = store.knowledge_version().await.unwrap();
+        let mut anew = chunks.clone();
+        anew[0].vectors.whole = vec![0.5];
+        store.replace_vectors(anew.iter()).await.unwrap();
+        assert_eq!(store.chunks(Some("returns.md")).await.unwrap()[0].vectors, chunks[0].vectors);
+        anew[0].encoder = "another".to_owned();
+        store.replace_vectors(anew.iter()).await.unwrap();
+        let stored = &store.chunks(Some("returns.md")).await.unwrap()[0];
+        assert_eq!((stored.encoder.as_str(), stored.vectors.whole.as_slice()), ("another", &[0.5][..]));
+        assert_eq!(store.knowledge_version().await.unwrap(), version);
         // A document that cannot be written as a whole changes nothing.
         let version = store.knowledge_version().await.unwrap();
         let doubled = document("returns.md", &[("r9", "a"), ("r9", "b")]);
