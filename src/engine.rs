@@ -256,28 +256,32 @@ impl Engine {
         // The encoder has a token of its own for every usual word of its languages; pieces speak for a typing error.
         let is_word = |word: &str| self.encoders.main.count_tokens(word) <= 1;
         let masked = snapshot.knowledge.lexical().respell(&masked, &is_word);
-        let before = follow_up::context(&masked, conversation.memory.last());
+        let last = conversation.memory.last();
+        let before = follow_up::follow_up(&masked, last);
         let mut texts = single_questions(&masked);
-        texts.extend(before.map(str::to_owned));
+        texts.extend(before.map(|before| before.question.to_owned()));
         let vectors = self.encoders.embed_questions(texts.clone(), language == Language::En).await?;
         let mut lookups: Vec<Lookup> =
             texts.into_iter().zip(vectors).map(|(text, vectors)| Lookup { text, vectors }).collect();
-        let context = if before.is_some() { lookups.pop() } else { None };
+        let mut context = if before.is_some() { lookups.pop() } else { None };
         let embedding = lookups.first().map(|lookup| lookup.vectors.main.clone()).unwrap_or_default();
         let mut scores = self.classifier.predict(&masked, &embedding);
         if let Some((intent, probability)) = intents::rule_intent(&masked, language) {
             scores.ranked.retain(|(other, _)| *other != intent);
             scores.ranked.insert(0, (intent, probability));
         }
-        if before.is_some()
-            && conversation.memory.last().is_some_and(|last| last.intent == Intent::OrderStatus.as_str())
-            && conversation.memory.order.is_some()
-            && !scores.top().0.is_smalltalk()
-            && scores.top().0 != Intent::Human
-        {
+        let about_order =
+            conversation.memory.order.is_some() && last.is_some_and(|last| last.intent == Intent::OrderStatus.as_str());
+        let (heard, probability) = scores.top();
+        let other_matter = probability >= CERTAIN && last.is_some_and(|last| last.intent != heard.as_str());
+        if before.is_some_and(|before| !before.is_certain) && other_matter && !about_order {
+            // "Do you take PayPal?" after a question about the guarantee is short, and a question of its own.
+            context = None;
+        }
+        if context.is_some() && about_order && !scores.top().0.is_smalltalk() && scores.top().0 != Intent::Human {
             // "What did I pay for them?" after an order was told is about that order.
             scores.ranked.insert(0, (Intent::OrderStatus, SURE));
-        } else if before.is_some() && scores.top().0 == Intent::OffTopic {
+        } else if context.is_some() && scores.top().0 == Intent::OffTopic {
             // A continuation has too few words of its own to be judged as off topic.
             scores.ranked.rotate_left(1);
         }
@@ -411,7 +415,9 @@ impl Engine {
                 Err(error) => said.support.push(format!("no translation: {error}")),
             }
         }
-        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => words })
+        // A list begins on a line of its own.
+        let text = if words.starts_with('•') { format!("\n{words}") } else { words.to_owned() };
+        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text })
     }
 
     fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found>) -> Said {
