@@ -19,6 +19,8 @@ use crate::{
 
 /// A passage up to this long is said whole; Chinese characters count twice.
 const LENGTH_MAX: usize = 300;
+/// A shorter answer to a frequent question, such as "No.", means nothing without its question.
+const ANSWER_MIN: usize = 30;
 /// A table row with at most so many cells beside its subject is said whole.
 const CELLS_MAX: usize = 5;
 
@@ -38,7 +40,7 @@ pub fn extract(question: &str, found: &Found, lexical: &LexicalIndex) -> Extract
     let passage = &found.passage;
     let (text, quote) = match passage.chunk.kind {
         ChunkKind::Row => (say_row(question, passage), passage.chunk.text.clone()),
-        ChunkKind::Question => (passage.chunk.text.clone(), passage.chunk.text.clone()),
+        ChunkKind::Question => (say_answer(passage), passage.chunk.text.clone()),
         ChunkKind::Text => {
             let span = answering_span(question, &passage.chunk.text, lexical);
             (span.replace('\n', " "), span)
@@ -51,6 +53,15 @@ pub fn extract(question: &str, found: &Found, lexical: &LexicalIndex) -> Extract
         score: found.score,
     };
     Extract { text, language: passage.chunk.language, citation }
+}
+
+/// The answer to a frequent question, with the question before it where it says nothing by itself.
+fn say_answer(passage: &Passage) -> String {
+    let answer = &passage.chunk.text;
+    match &passage.chunk.question {
+        Some(question) if width(answer) < ANSWER_MIN => format!("{} {answer}", question.trim()),
+        _ => answer.clone(),
+    }
 }
 
 fn width(text: &str) -> usize {

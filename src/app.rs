@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, LanguageModel, LanguageModelSlot},
+    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -85,11 +85,30 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 
 /// The encoder, fetched when it is not there yet.
 pub async fn open_embedder(config: &Config) -> anyhow::Result<Embedder> {
-    if config.models.encoder == HASHED {
+    open_encoder(config, &config.models.encoder).await
+}
+
+/// An encoder by its name in the list of models.
+pub(crate) async fn open_encoder(config: &Config, name: &str) -> anyhow::Result<Embedder> {
+    if name == HASHED {
         return Ok(Embedder::hashed(HASHED_DIMENSIONS));
     }
-    let files = model_store(config)?.pull(&config.models.encoder).await?;
+    let files = model_store(config)?.pull(name).await?;
     Ok(tokio::task::spawn_blocking(move || Embedder::local(&files)).await??)
+}
+
+/// The encoders that texts are looked up by. Without the English one a shop is found less well and otherwise whole, so
+/// that a failure to fetch it is noted and ends nothing.
+pub async fn open_encoders(config: &Config) -> anyhow::Result<Encoders> {
+    let main = open_embedder(config).await?;
+    let name = &config.models.english_encoder;
+    if name.is_empty() || name == main.name() || main.name() == HASHED {
+        return Ok(Encoders { main, english: None });
+    }
+    let english = open_encoder(config, name).await.inspect_err(|error| {
+        tracing::warn!("English texts are looked up by {} alone: {error:#}", main.name());
+    });
+    Ok(Encoders { main, english: english.ok() })
 }
 
 /// The chat model, fetched when it is not there yet.
@@ -129,19 +148,17 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
 }
 
 /// The merchant's own intents, when the settings name their folder.
-async fn open_merchant_intents(config: &Config, embedder: &Embedder) -> anyhow::Result<Option<MerchantClassifier>> {
+async fn open_merchant_intents(config: &Config, shop: &Encoders) -> anyhow::Result<Option<MerchantClassifier>> {
     let Some(dir) = &config.intents.custom else { return Ok(None) };
     let wrong = || format!("the setting `custom` under [intents] names {}", dir.display());
     let head = MerchantIntents::load(dir).with_context(wrong)?;
     let mut encoders = Vec::new();
     for name in head.encoders() {
-        if name == embedder.name() {
-            encoders.push(embedder.clone());
-        } else {
-            let mut other = config.clone();
-            other.models.encoder.clone_from(name);
-            encoders.push(open_embedder(&other).await?);
-        }
+        let open = std::iter::once(&shop.main).chain(&shop.english).find(|encoder| encoder.name() == name);
+        encoders.push(match open {
+            Some(encoder) => encoder.clone(),
+            None => open_encoder(config, name).await?,
+        });
     }
     Ok(Some(MerchantClassifier::new(head, encoders).with_context(wrong)?))
 }
@@ -155,19 +172,19 @@ impl App {
     /// The same by another clock, for replays.
     pub async fn open_at(config: Config, models: Models, clock: Clock) -> anyhow::Result<Self> {
         let store = open_store(&config).await?;
-        let embedder = open_embedder(&config).await?;
-        let classifier = open_classifier(&config, &embedder).await?;
-        let merchant = open_merchant_intents(&config, &embedder).await?;
+        let encoders = open_encoders(&config).await?;
+        let classifier = open_classifier(&config, &encoders.main).await?;
+        let merchant = open_merchant_intents(&config, &encoders).await?;
         let language_model = match models {
             Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),
         };
         let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
-        let importer = Importer::new(store.clone(), embedder.clone(), &media_dir(&config));
+        let importer = Importer::new(store.clone(), encoders.clone(), &media_dir(&config));
         let live = LiveHub::default();
         let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
-        let engine = Engine::open(store.clone(), embedder, chat, classifier, words, clock, qdrant).await?;
+        let engine = Engine::open(store.clone(), encoders, chat, classifier, words, clock, qdrant).await?;
         let engine = engine.with_merchant_intents(merchant);
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());

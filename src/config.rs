@@ -98,13 +98,20 @@ pub struct ModelsConfig {
     pub dir: Option<PathBuf>,
     /// Name of the encoder in `shoptalk models list`.
     pub encoder: String,
+    /// Name of the encoder that reads English texts as well; an empty text does without.
+    pub english_encoder: String,
     /// Name of the chat model; an empty text runs without one: replies are then always the shop's own words.
     pub chat: String,
 }
 
 impl Default for ModelsConfig {
     fn default() -> Self {
-        Self { dir: None, encoder: "multilingual-e5-small".to_owned(), chat: "qwen2.5-0.5b-instruct".to_owned() }
+        Self {
+            dir: None,
+            encoder: "multilingual-e5-small".to_owned(),
+            english_encoder: "all-minilm-l6-v2".to_owned(),
+            chat: "qwen2.5-0.5b-instruct".to_owned(),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 use crate::{
     answer::{self, Extract},
     conversation::{Conversation, Event, Exchange},
-    inference::{Embedder, InferenceError, LanguageModelSlot},
+    inference::{Encoders, InferenceError, LanguageModelSlot},
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
@@ -33,12 +33,15 @@ use crate::{
 /// Longest message that is read, in characters.
 const TEXT_MAX: usize = 4_000;
 /// From this probability on, a passage answers. On shops left out of the fit, 89 in 100 replies to answerable questions
-/// are then right, a quarter of those questions is declined, and of questions just beside the documents two in five are.
-const ANSWERS: f32 = 0.4;
+/// are then right, a sixth of those questions is declined, and of questions just beside the documents one in three is.
+const ANSWERS: f32 = 0.37;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
-/// A second passage this close to the first, in probability, is said as well.
-const SECOND_WITHIN: f32 = 0.06;
+/// A second passage this close to the first, in probability, is said as well: of every eight answers one then has two
+/// passages, and a fifth of the wrong ones has the right passage beside it.
+const SECOND_WITHIN: f32 = 0.3;
+/// The least that a second passage needs.
+const SECOND: f32 = 0.25;
 /// Rows of one table are said together when their ranking values lie this close to the best one's.
 const ROW_WITHIN: f32 = 1.2;
 /// Most rows that are said together.
@@ -46,7 +49,7 @@ const ROWS_MAX: usize = 8;
 /// From this probability on, a passage is near enough to be quoted when declining.
 const NEAREST: f32 = 0.25;
 /// Passages that are looked at for the reply.
-const FOUND: usize = 12;
+const FOUND: usize = 24;
 /// Passages that are kept in the trace.
 const TRACED: usize = 5;
 /// An intent with less is not acted upon.
@@ -101,7 +104,7 @@ pub struct Turn {
 /// Makes turns.
 pub struct Engine {
     store: Store,
-    embedder: Embedder,
+    encoders: Encoders,
     language_model: LanguageModelSlot,
     classifier: IntentClassifier,
     /// The merchant's own intents: they go into the trace and decide nothing.
@@ -170,16 +173,16 @@ impl Engine {
     /// An engine over a shop's store.
     pub async fn open(
         store: Store,
-        embedder: Embedder,
+        encoders: Encoders,
         language_model: LanguageModelSlot,
         classifier: IntentClassifier,
         prompts: Arc<Prompts>,
         clock: Clock,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
-        let snapshot = Snapshot::load(&store, &embedder, qdrant).await?;
+        let snapshot = Snapshot::load(&store, &encoders, qdrant).await?;
         let snapshot = RwLock::new(Arc::new(snapshot));
-        Ok(Self { store, embedder, language_model, classifier, merchant: None, prompts, clock, snapshot })
+        Ok(Self { store, encoders, language_model, classifier, merchant: None, prompts, clock, snapshot })
     }
 
     /// The same engine, with a merchant's own intents in its traces.
@@ -194,9 +197,9 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Name of the encoder.
-    pub fn encoder(&self) -> &str {
-        self.embedder.name()
+    /// Names of the encoders.
+    pub fn encoder(&self) -> String {
+        self.encoders.name()
     }
 
     /// What the engine knows of the shop right now.
@@ -210,7 +213,7 @@ impl Engine {
         if self.store.knowledge_version().await? == current.version {
             return Ok(false);
         }
-        let fresh = Snapshot::load(&self.store, &self.embedder, current.qdrant.clone()).await?;
+        let fresh = Snapshot::load(&self.store, &self.encoders, current.qdrant.clone()).await?;
         *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(fresh);
         Ok(true)
     }
@@ -251,30 +254,34 @@ impl Engine {
         let snapshot = self.snapshot();
         let masked = with_emoji_names(&privacy::mask(text));
         // The encoder has a token of its own for every usual word of its languages; pieces speak for a typing error.
-        let is_word = |word: &str| self.embedder.count_tokens(word) <= 1;
+        let is_word = |word: &str| self.encoders.main.count_tokens(word) <= 1;
         let masked = snapshot.knowledge.lexical().respell(&masked, &is_word);
-        let before = follow_up::context(&masked, conversation.memory.last());
+        let last = conversation.memory.last();
+        let before = follow_up::follow_up(&masked, last);
         let mut texts = single_questions(&masked);
-        texts.extend(before.map(str::to_owned));
-        let embeddings = self.embedder.embed_queries(texts.clone()).await?;
+        texts.extend(before.map(|before| before.question.to_owned()));
+        let vectors = self.encoders.embed_questions(texts.clone(), language == Language::En).await?;
         let mut lookups: Vec<Lookup> =
-            texts.into_iter().zip(embeddings).map(|(text, embedding)| Lookup { text, embedding }).collect();
-        let context = if before.is_some() { lookups.pop() } else { None };
-        let embedding = lookups.first().map(|lookup| lookup.embedding.clone()).unwrap_or_default();
+            texts.into_iter().zip(vectors).map(|(text, vectors)| Lookup { text, vectors }).collect();
+        let mut context = if before.is_some() { lookups.pop() } else { None };
+        let embedding = lookups.first().map(|lookup| lookup.vectors.main.clone()).unwrap_or_default();
         let mut scores = self.classifier.predict(&masked, &embedding);
         if let Some((intent, probability)) = intents::rule_intent(&masked, language) {
             scores.ranked.retain(|(other, _)| *other != intent);
             scores.ranked.insert(0, (intent, probability));
         }
-        if before.is_some()
-            && conversation.memory.last().is_some_and(|last| last.intent == Intent::OrderStatus.as_str())
-            && conversation.memory.order.is_some()
-            && !scores.top().0.is_smalltalk()
-            && scores.top().0 != Intent::Human
-        {
+        let about_order =
+            conversation.memory.order.is_some() && last.is_some_and(|last| last.intent == Intent::OrderStatus.as_str());
+        let (heard, probability) = scores.top();
+        let other_matter = probability >= CERTAIN && last.is_some_and(|last| last.intent != heard.as_str());
+        if before.is_some_and(|before| !before.is_certain) && other_matter && !about_order {
+            // "Do you take PayPal?" after a question about the guarantee is short, and a question of its own.
+            context = None;
+        }
+        if context.is_some() && about_order && !scores.top().0.is_smalltalk() && scores.top().0 != Intent::Human {
             // "What did I pay for them?" after an order was told is about that order.
             scores.ranked.insert(0, (Intent::OrderStatus, SURE));
-        } else if before.is_some() && scores.top().0 == Intent::OffTopic {
+        } else if context.is_some() && scores.top().0 == Intent::OffTopic {
             // A continuation has too few words of its own to be judged as off topic.
             scores.ranked.rotate_left(1);
         }
@@ -351,17 +358,24 @@ impl Engine {
             None => asked.text().to_owned(),
         };
         let mut said = Said { route: Some(Route::Answer), ..Said::default() };
-        let rows = rows_together(found);
+        let mut rows = rows_together(found);
         if rows.len() > 1 {
+            let more = rows.len() > ROWS_MAX;
+            rows.truncate(ROWS_MAX);
+            let place = answer::place(&rows[0].passage);
             let extracts: Vec<Extract> = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
             said.chunks = rows.iter().map(|found| found.passage.chunk.id.clone()).collect();
             let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
             said.text = self.in_language(asked, &list.join("\n"), extracts[0].language, &mut said).await;
+            if more {
+                let words = self.prompts.say(asked.language, Phrase::MoreRows, context! { place });
+                said.text = format!("{}\n{words}", said.text);
+            }
             said.citations = extracts.into_iter().map(|extract| extract.citation).collect();
             return said;
         }
         let mut parts: Vec<String> = Vec::new();
-        for found in best_two(found) {
+        for found in best_two(found, asked.language) {
             let extract = answer::extract(&question, found, lexical);
             said.chunks.push(found.passage.chunk.id.clone());
             let text = self.in_language(asked, &extract.text, extract.language, &mut said).await;
@@ -401,7 +415,9 @@ impl Engine {
                 Err(error) => said.support.push(format!("no translation: {error}")),
             }
         }
-        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text => words })
+        // A list begins on a line of its own.
+        let text = if words.starts_with('•') { format!("\n{words}") } else { words.to_owned() };
+        self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text })
     }
 
     fn decline(&self, asked: &Asked<'_>, nearest: Option<&Found>) -> Said {
@@ -513,7 +529,7 @@ impl Engine {
                 merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 support: said.support,
-                encoder: self.embedder.name().to_owned(),
+                encoder: self.encoders.name(),
                 model: self.language_model.get().filter(|_| said.prompt.is_some()).map(|model| model.name().to_owned()),
                 prompt: said.prompt,
             },
@@ -566,10 +582,11 @@ fn single_questions(text: &str) -> Vec<String> {
     texts
 }
 
-/// The best passage, and a second one that is about as probable.
-fn best_two(found: &[Found]) -> Vec<&Found> {
+/// The best passage, and a second one in the shopper's language that is nearly as probable.
+fn best_two(found: &[Found], language: Language) -> Vec<&Found> {
     let best = found.first().map_or(0.0, |found| found.score);
-    let second = |found: &&Found| found.score >= ANSWERS && best - found.score <= SECOND_WITHIN;
+    let readable = |found: &Found| found.passage.chunk.language == language;
+    let second = |found: &&Found| found.score >= SECOND && best - found.score <= SECOND_WITHIN && readable(found);
     found.iter().take(1).chain(found.iter().skip(1).take(1).filter(second)).collect()
 }
 
@@ -581,7 +598,7 @@ fn rows_together(found: &[Found]) -> Vec<&Found> {
         other.place == best.place
             || (best.value - other.value <= ROW_WITHIN && other.passage.shares_table(&best.passage))
     };
-    let mut rows: Vec<&Found> = found.iter().filter(together).take(ROWS_MAX).collect();
+    let mut rows: Vec<&Found> = found.iter().filter(together).collect();
     rows.sort_by_key(|found| found.place);
     rows
 }

@@ -14,6 +14,7 @@ mod e5_wheel;
 mod embedder;
 mod embedder_thread;
 mod encoder;
+mod encoders;
 mod generation;
 mod gguf_chat;
 mod hashed;
@@ -26,6 +27,7 @@ pub mod threads;
 
 pub use embedder::Embedder;
 pub use embedder_thread::LocalEmbedder;
+pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, ScriptedLanguageModel};

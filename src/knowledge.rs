@@ -22,6 +22,7 @@ mod records;
 mod styles;
 mod tables;
 mod text;
+pub mod vectors;
 
 use crate::message::Language;
 

@@ -46,6 +46,7 @@ pub enum Phrase {
     DeclineDiscount,
     DeclineAction,
     DeclineOtherLanguage,
+    MoreRows,
     SuggestHuman,
     Source,
     NoSecrets,
@@ -60,7 +61,7 @@ pub enum Phrase {
 }
 
 impl Phrase {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -79,6 +80,7 @@ impl Phrase {
         Self::DeclineDiscount,
         Self::DeclineAction,
         Self::DeclineOtherLanguage,
+        Self::MoreRows,
         Self::SuggestHuman,
         Self::Source,
         Self::NoSecrets,

@@ -6,21 +6,24 @@
 pub mod bridge;
 pub mod concepts;
 mod kinds;
-mod ranking;
 pub mod lexical;
+mod ranking;
 pub mod records;
+mod similarity;
 pub mod vector;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    knowledge::{Chunk, ChunkKind},
+    inference::QuestionVectors,
+    knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     language::detect_language,
     message::Language,
     storage::StoredChunk,
 };
 use concepts::{ConceptIndex, ConceptScores};
 use lexical::LexicalIndex;
+use similarity::{Similarities, Spread};
 use vector::{VectorError, VectorIndex, dot};
 
 /// Passages that are looked at more closely.
@@ -28,9 +31,7 @@ const CANDIDATES: usize = 24;
 /// Weight of the earlier question's words and vector when a follow-up is looked up.
 const CONTEXT_WEIGHT: f32 = 0.45;
 /// Most passages that the spread of similarities is measured on.
-const SPREAD_SAMPLE: usize = 4096;
-/// Deviations below this come from too few passages to tell.
-const DEVIATION_MIN: f32 = 0.012;
+const SPREAD_SAMPLE: usize = 1024;
 
 /// A passage of the shop's documents.
 #[derive(Debug, Clone)]
@@ -39,28 +40,27 @@ pub struct Passage {
     pub document: String,
     /// The chunk.
     pub chunk: Chunk,
-    embedding: Vec<f32>,
+    vectors: PassageVectors,
 }
 
 impl Passage {
     /// Whether both are rows of one table: they answer together, so one is no argument against the other.
     pub fn shares_table(&self, other: &Self) -> bool {
-        let headers = |passage: &Self| passage.chunk.cells.iter().map(|(header, _)| header.clone()).collect::<Vec<_>>();
         self.chunk.kind == ChunkKind::Row
             && other.chunk.kind == ChunkKind::Row
             && self.document == other.document
             && self.chunk.heading == other.chunk.heading
-            && headers(self) == headers(other)
+            && self.chunk.cells.iter().map(|cell| &cell.0).eq(other.chunk.cells.iter().map(|cell| &cell.0))
     }
 }
 
-/// A text to look up, with its vector.
+/// A text to look up, with its vectors.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     /// The words.
     pub text: String,
-    /// Their unit vector.
-    pub embedding: Vec<f32>,
+    /// What the encoders make of them.
+    pub vectors: QuestionVectors,
 }
 
 /// A question to look up.
@@ -93,13 +93,28 @@ pub struct Found {
     pub score: f32,
 }
 
-/// What is known of a question and a passage before deciding.
+/// What is known of a question and a passage before deciding. A `z` says how many standard deviations a similarity lies
+/// above the mean of the shop's passages in the same language.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Features {
-    /// How many standard deviations the cosine lies above the mean of the shop's passages in the same language.
+    /// How far the cosine stands out.
     pub z: f32,
-    /// The cosine itself.
+    /// Cosine of question and passage.
     pub cosine: f32,
+    /// How far the best sentence stands out.
+    pub sentence_z: f32,
+    /// Cosine of the question and the sentence of the passage that is nearest, or the whole where that is nearer.
+    pub sentence_cosine: f32,
+    /// How far the heading stands out.
+    pub heading_z: f32,
+    /// How far the whole stands out by the English encoder.
+    pub english_z: f32,
+    /// How far the best sentence stands out by the English encoder.
+    pub english_sentence_z: f32,
+    /// Cosine by the English encoder; 0 without one, as all that it says.
+    pub english_cosine: f32,
+    /// Cosine of the nearest sentence by the English encoder.
+    pub english_sentence_cosine: f32,
     /// Share of the question's weighted words that the passage has, 0 to 1.
     pub coverage: f32,
     /// BM25 over the most it could be, 0 to 1 or a little above.
@@ -130,13 +145,13 @@ impl KnowledgeIndex {
     pub async fn build(chunks: Vec<StoredChunk>, vectors: VectorIndex) -> Result<Self, VectorError> {
         let passages: Vec<Arc<Passage>> = chunks
             .into_iter()
-            .map(|stored| Passage { document: stored.document, chunk: stored.chunk, embedding: stored.embedding })
+            .map(|stored| Passage { document: stored.document, chunk: stored.chunk, vectors: stored.vectors })
             .map(Arc::new)
             .collect();
         let lexical = LexicalIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
         let concepts = ConceptIndex::build(passages.iter().map(|passage| passage.chunk.search_text.as_str()));
         let vectors = vectors
-            .fill(passages.iter().map(|passage| (passage.chunk.id.as_str(), passage.embedding.as_slice())))
+            .fill(passages.iter().map(|passage| (passage.chunk.id.as_str(), passage.vectors.whole.as_slice())))
             .await?;
         Ok(Self { passages, lexical, concepts, vectors })
     }
@@ -169,7 +184,7 @@ impl KnowledgeIndex {
     }
 
     async fn search_one(&self, lookup: &Lookup, question: &Question<'_>) -> Result<Vec<Found>, VectorError> {
-        let vector = blend(lookup, question.context);
+        let vectors = blend(lookup, question.context);
         let mut query = self.lexical.query(&lookup.text, 1.0);
         if let Some(context) = question.context {
             query = query.and(self.lexical.query(&context.text, CONTEXT_WEIGHT));
@@ -182,8 +197,9 @@ impl KnowledgeIndex {
             self.concepts.add(&context.text, CONTEXT_WEIGHT, &mut concepts);
         }
         let wanted = kinds::wanted(&lookup.text);
-        let spread = self.spread(&vector);
-        let mut candidates: Vec<u32> = self.vectors.nearest(&vector, CANDIDATES).await?;
+        let spread = self.spread(&vectors);
+        let mut candidates: Vec<u32> = self.vectors.nearest(&vectors.main, CANDIDATES).await?;
+        candidates.extend(&spread.nearest);
         candidates.extend(words.best(CANDIDATES));
         candidates.extend(concepts.best(CANDIDATES));
         candidates.sort_unstable();
@@ -191,22 +207,21 @@ impl KnowledgeIndex {
         let found = candidates.into_iter().filter_map(|id| Some((id, self.passages.get(id as usize)?)));
         let mut found: Vec<Found> = found
             .map(|(id, passage)| {
-                let cosine = dot(&vector, &passage.embedding);
+                let similarity = Similarities::of(&vectors, passage);
                 let bm25 = words.get(id);
-                let cross_language = passage.chunk.language != question.language;
-                let (mean, deviation) = spread.get(&passage.chunk.language).copied().unwrap_or((cosine, 1.0));
                 let first_cell = passage.chunk.cells.first().map(|(_, value)| value.as_str());
-                let features = Features {
-                    z: (cosine - mean) / deviation,
-                    cosine,
+                let mut features = Features {
                     coverage: self.lexical.coverage(&query, id),
                     bm25: bm25 / weight_max,
                     concepts: concepts.coverage(id),
                     concept_weight: concepts.weight(id),
-                    cross_language,
+                    cross_language: passage.chunk.language != question.language,
                     kind_fits: wanted.map(|kind| kinds::has(kind, &passage.chunk.text)),
                     in_range: first_cell.and_then(|cell| kinds::in_range(&lookup.text, cell)),
+                    ..Features::default()
                 };
+                spread.stand_out(&similarity, passage.chunk.language, &mut features);
+                let cosine = features.cosine;
                 Found { passage: Arc::clone(passage), place: id, cosine, bm25, features, value: 0.0, score: 0.0 }
             })
             .collect();
@@ -214,30 +229,25 @@ impl KnowledgeIndex {
         Ok(found)
     }
 
-    /// Mean and standard deviation of the question's similarity to this shop's passages, for each language: questions
-    /// are nearer to all passages of their own language, whatever these say.
-    fn spread(&self, vector: &[f32]) -> HashMap<Language, (f32, f32)> {
+    /// What the question's similarity to this shop's passages usually is.
+    fn spread(&self, vectors: &QuestionVectors) -> Spread {
         let step = self.passages.len().div_ceil(SPREAD_SAMPLE).max(1);
-        let mut samples: HashMap<Language, Vec<f32>> = HashMap::new();
-        for passage in self.passages.iter().step_by(step) {
-            samples.entry(passage.chunk.language).or_default().push(dot(vector, &passage.embedding));
-        }
-        samples.into_iter().map(|(language, sample)| (language, mean_and_deviation(&sample))).collect()
+        let sample = (0u32..).step_by(step).zip(self.passages.iter().step_by(step));
+        Spread::new(sample.map(|(id, passage)| (id, passage.chunk.language, Similarities::of(vectors, passage))))
     }
 }
 
-fn mean_and_deviation(sample: &[f32]) -> (f32, f32) {
-    let count = sample.len().max(1) as f32;
-    let mean = sample.iter().sum::<f32>() / count;
-    let variance = sample.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
-    (mean, variance.sqrt().max(DEVIATION_MIN))
+/// A follow-up stands mostly for itself and a little for the question before it.
+fn blend(lookup: &Lookup, context: Option<&Lookup>) -> QuestionVectors {
+    let Some(context) = context else { return lookup.vectors.clone() };
+    QuestionVectors {
+        main: blend_vectors(&lookup.vectors.main, &context.vectors.main),
+        english: blend_vectors(&lookup.vectors.english, &context.vectors.english),
+    }
 }
 
-/// A follow-up stands mostly for itself and a little for the question before it.
-fn blend(lookup: &Lookup, context: Option<&Lookup>) -> Vec<f32> {
-    let Some(context) = context else { return lookup.embedding.clone() };
-    let mut vector: Vec<f32> =
-        lookup.embedding.iter().zip(&context.embedding).map(|(now, before)| now + CONTEXT_WEIGHT * before).collect();
+fn blend_vectors(now: &[f32], before: &[f32]) -> Vec<f32> {
+    let mut vector: Vec<f32> = now.iter().zip(before).map(|(now, before)| now + CONTEXT_WEIGHT * before).collect();
     let norm = dot(&vector, &vector).sqrt().max(f32::EPSILON);
     for value in &mut vector {
         *value /= norm;

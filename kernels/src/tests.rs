@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{
     Activations, Attention, Format, KeyValues, Linear, PackedMatrix, Processor, Queries, Tier, attend, gelu,
-    layer_norm, linear, rms_norm, silu_times,
+    layer_norm, linear, log_sum_exp, rms_norm, silu_times,
 };
 
 const GGML: [(Format, GgmlDType); 8] = [

@@ -135,7 +135,5 @@ pub(super) async fn encoders(config: &Config, english: bool) -> anyhow::Result<V
     if !english || own.name() == super::HASHED || own.name() == ENGLISH_ENCODER {
         return Ok(vec![own]);
     }
-    let mut with = config.clone();
-    ENGLISH_ENCODER.clone_into(&mut with.models.encoder);
-    Ok(vec![own, super::open_embedder(&with).await?])
+    Ok(vec![own, super::open_encoder(config, ENGLISH_ENCODER).await?])
 }

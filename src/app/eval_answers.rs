@@ -65,8 +65,8 @@ async fn open_scratch(config: &mut Config, shop: &Path) -> anyhow::Result<Scratc
     let scratch = Scratch(std::env::temp_dir().join(format!("shoptalk-eval-{}", std::process::id())));
     config.data_dir.clone_from(&scratch.0);
     config.database_url = None;
-    let (store, embedder) = (super::open_store(config).await?, super::open_embedder(config).await?);
-    let importer = Importer::new(store, embedder, &super::media_dir(config));
+    let (store, encoders) = (super::open_store(config).await?, super::open_encoders(config).await?);
+    let importer = Importer::new(store, encoders, &super::media_dir(config));
     for path in files(&paths)? {
         // Nothing of this goes to standard output, where the report is printed.
         importer.import_path(&path, None, chrono::Utc::now()).await?;

@@ -35,7 +35,7 @@ impl App {
         Health {
             status,
             database,
-            encoder: self.engine.encoder().to_owned(),
+            encoder: self.engine.encoder(),
             chat_model,
             knowledge_version: snapshot.version,
             passages: snapshot.knowledge.passages().len(),

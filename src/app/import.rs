@@ -14,8 +14,8 @@ use crate::{
 /// Imports files and folders. Returns how many files were refused; the others are in.
 pub async fn run(config: &Config, paths: &[PathBuf], kind: Option<FileKind>) -> anyhow::Result<usize> {
     let store = super::open_store(config).await?;
-    let embedder = super::open_embedder(config).await?;
-    let importer = Importer::new(store, embedder, &super::media_dir(config));
+    let encoders = super::open_encoders(config).await?;
+    let importer = Importer::new(store, encoders, &super::media_dir(config));
     import_all(&importer, paths, kind).await
 }
 

@@ -20,7 +20,8 @@ pub fn list(config: &Config) -> anyhow::Result<()> {
 
 /// Fetches models; without names, those that the settings name.
 pub async fn pull(config: &Config, names: &[String]) -> anyhow::Result<()> {
-    let configured = [config.models.encoder.clone(), config.models.chat.clone()];
+    let models = &config.models;
+    let configured = [models.encoder.clone(), models.english_encoder.clone(), models.chat.clone()];
     let names = if names.is_empty() { &configured[..] } else { names };
     let store = super::model_store(config)?;
     for name in names.iter().filter(|name| !name.is_empty()) {

@@ -10,7 +10,11 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::Figures;
 use crate::{
-    knowledge::{Chunk, ChunkKind},
+    inference::QuestionVectors,
+    knowledge::{
+        Chunk, ChunkKind,
+        vectors::{PartKind, PartVector, PassageVectors},
+    },
     message::Language,
     retrieval::{KnowledgeIndex, Lookup, Question, vector::VectorIndex},
     storage::StoredChunk,
@@ -121,8 +125,13 @@ fn chunk(number: usize, vocabulary: &Vocabulary, random: &mut StdRng) -> StoredC
         language,
         search_text: text,
     };
-    let embedding = unit_vector(random);
-    StoredChunk { document: format!("document {}", number / 50), chunk, encoder: "made-up".to_owned(), embedding }
+    let whole = unit_vector(random);
+    let kinds = [PartKind::Heading, PartKind::Sentence, PartKind::Sentence, PartKind::Sentence];
+    let english = [PartKind::EnglishWhole, PartKind::EnglishSentence, PartKind::EnglishSentence];
+    let english = if language == Language::En { &english[..] } else { &[] };
+    let parts = kinds.iter().chain(english).map(|kind| PartVector::new(*kind, &unit_vector(random))).collect();
+    let vectors = PassageVectors { whole, parts };
+    StoredChunk { document: format!("document {}", number / 50), chunk, encoder: "made-up".to_owned(), vectors }
 }
 
 /// A question of six to sixteen words, each third one in Chinese; shoppers also use the words that every text has.
@@ -131,7 +140,8 @@ fn lookup(vocabulary: &Vocabulary, random: &mut StdRng) -> Lookup {
     let words = random.random_range(6..17);
     let mut text = vocabulary.text(words, language, random);
     text.push_str(if language == Language::En { " how long can I return it" } else { "多久可以退货" });
-    Lookup { text, embedding: unit_vector(random) }
+    let english = if language == Language::En { unit_vector(random) } else { Vec::new() };
+    Lookup { text, vectors: QuestionVectors { main: unit_vector(random), english } }
 }
 
 fn unit_vector(random: &mut StdRng) -> Vec<f32> {

@@ -29,11 +29,20 @@ const POINTERS_EN: &[&str] =
     &["it", "its", "that", "this", "these", "those", "they", "them", "there", "one", "ones", "same", "instead", "else"];
 const POINTERS_ZH: &[&str] = &["它", "这个", "那个", "这种", "那种", "这些", "那些", "其中", "同样", "呢"];
 
+/// The earlier question that a message continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowUp<'a> {
+    /// What was asked before.
+    pub question: &'a str,
+    /// The message says so itself, by pointing back or by how it begins; else it is only short.
+    pub is_certain: bool,
+}
+
 /// The earlier question that `text` continues, if it does.
 ///
-/// A message that points back or begins as a continuation does; so does a very short one, since a question that names
-/// nothing of its own can only be about what was just talked about.
-pub fn context<'a>(text: &str, last: Option<&'a Exchange>) -> Option<&'a str> {
+/// A message that points back or begins as a continuation does; so does a very short one, which mostly names nothing of
+/// its own.
+pub fn follow_up<'a>(text: &str, last: Option<&'a Exchange>) -> Option<FollowUp<'a>> {
     let last = last?;
     let lower = text.trim().to_lowercase();
     let content = terms(&lower).into_iter().filter(|term| !term.stop && !term.text.starts_with('·')).count();
@@ -43,7 +52,8 @@ pub fn context<'a>(text: &str, last: Option<&'a Exchange>) -> Option<&'a str> {
     let mut words = lower.split(|c: char| !c.is_alphanumeric() && c != '\'');
     let points = words.any(|word| POINTERS_EN.contains(&word)) || POINTERS_ZH.iter().any(|word| lower.contains(word));
     let short = content <= if chinese { 4 } else { 3 };
-    (opens || (points && content <= 6) || short).then_some(last.question.as_str())
+    let is_certain = opens || (points && content <= 6);
+    (is_certain || short).then_some(FollowUp { question: &last.question, is_certain })
 }
 
 #[cfg(test)]
@@ -66,7 +76,7 @@ mod tests {
         let last = after("How long can I return shoes?");
         for text in ["and for boots?", "Do I pay for the label?", "what about sale items", "那靴子呢？", "关税谁出？"]
         {
-            assert!(context(text, Some(&last)).is_some(), "{text}");
+            assert!(follow_up(text, Some(&last)).is_some(), "{text}");
         }
     }
 
@@ -76,8 +86,10 @@ mod tests {
         for text in
             ["Which payment methods do you accept in your Paris store?", "你们的巴黎门店支持哪些付款方式和优惠券"]
         {
-            assert_eq!(context(text, Some(&last)), None, "{text}");
+            assert_eq!(follow_up(text, Some(&last)), None, "{text}");
         }
-        assert_eq!(context("and for boots?", None), None);
+        assert_eq!(follow_up("and for boots?", None), None);
+        let certain = |text| follow_up(text, Some(&last)).is_some_and(|follow_up| follow_up.is_certain);
+        assert!(certain("and for boots?") && !certain("Do you take PayPal?"));
     }
 }

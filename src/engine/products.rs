@@ -8,6 +8,7 @@ use crate::{
     message::Route,
     prompts::Phrase,
     recommend::{ProductAnswer, ProductRequest, ProductWish, Wish},
+    retrieval::Found,
 };
 
 /// Cards shown at once.
@@ -16,7 +17,7 @@ const CARDS: usize = 4;
 const DOCUMENTS_FIRST: f32 = 0.5;
 /// The same for a message that asks to be shown products.
 const DOCUMENTS_BEFORE_SEARCH: f32 = 0.75;
-/// The same for a message that asks what goes with a named product.
+/// The same for a message that asks what goes with a named product, or narrows what was just shown.
 const DOCUMENTS_ONLY_ABOVE: f32 = 0.9;
 
 impl Engine {
@@ -44,7 +45,7 @@ impl Engine {
             text: asked.text(),
             language: asked.language,
             wish,
-            query_embedding: asked.lookups.first().map(|lookup| lookup.embedding.as_slice()),
+            query_embedding: asked.lookups.first().map(|lookup| lookup.vectors.main.as_slice()),
             owned: &owned,
             talked_about: &talked_about,
             previous: previous.as_ref(),
@@ -79,7 +80,9 @@ impl Engine {
 
 /// Whether the catalogue is asked, and for what.
 fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<ProductWish> {
-    let documents = asked.found.first().map_or(0.0, |found| found.score);
+    // A passage without an amount is no answer to a question for a price, however near it is.
+    let fits = |found: &&Found| found.features.kind_fits != Some(false);
+    let documents = asked.found.first().filter(fits).map_or(0.0, |found| found.score);
     let last = conversation.memory.last().filter(|_| asked.context.is_some());
     let wish = match asked.intent {
         Intent::ProductSearch => Some(ProductWish::Search),
@@ -90,20 +93,25 @@ fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<Produc
         Intent::ProductQuestion => Some(ProductWish::Property),
         _ => None,
     };
+    // "And in red?" after cards; "under 80 pounds please" is a limit and hardly ever a question to the documents.
+    let narrows = last.is_some_and(|last| !last.products.is_empty() && last.chunks.is_empty());
+    let limits = narrows && asked.text().chars().any(|c| c.is_ascii_digit());
     let Some(wish) = wish else {
-        // "And in red?" after cards; "Orbit X: waterproof?" when no passage answers.
-        let narrows = last.is_some_and(|last| !last.products.is_empty() && last.chunks.is_empty());
+        // "Orbit X: waterproof?" when no passage answers.
         let named = || !asked.snapshot.recommender.mentions(asked.text()).is_empty();
         let open = documents < ANSWERS && !asked.intent.is_smalltalk() && asked.intent != Intent::OffTopic;
-        return (documents < DOCUMENTS_FIRST && narrows || open && named()).then_some(ProductWish::Property);
+        let limit = if limits { DOCUMENTS_ONLY_ABOVE } else { DOCUMENTS_FIRST };
+        return (documents < limit && narrows || open && named()).then_some(ProductWish::Property);
     };
     let continues_policy = last.is_some_and(|last| !last.chunks.is_empty() && last.products.is_empty());
     let named = asked.snapshot.recommender.mentions(asked.text()).iter().any(|mention| !mention.generic);
     let limit = match wish {
+        ProductWish::Search if limits => f32::INFINITY,
         _ if continues_policy => ANSWERS,
-        // What fits a product stands in its record; a document only tells the rest.
-        ProductWish::Accessories if named => DOCUMENTS_ONLY_ABOVE,
+        // What fits a product and how two differ stands in their records; a document only tells the rest.
+        ProductWish::Accessories | ProductWish::Compare if named => DOCUMENTS_ONLY_ABOVE,
         ProductWish::Property if named => DOCUMENTS_FIRST,
+        _ if limits => DOCUMENTS_ONLY_ABOVE,
         ProductWish::Price | ProductWish::Property if !named => ANSWERS,
         ProductWish::Stock if !named => DOCUMENTS_FIRST,
         _ => DOCUMENTS_BEFORE_SEARCH,

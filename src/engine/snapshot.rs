@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::ShopProfile,
-    inference::{Embedder, InferenceError},
-    knowledge::import::{SHOP_PROFILE, product_text},
+    inference::{Embedder, Encoders, InferenceError},
+    knowledge::{
+        import::{SHOP_PROFILE, product_text},
+        vectors::{embed_chunks, encoder_label},
+    },
     orders::OrderNumbers,
     recommend::Recommender,
     retrieval::{
@@ -49,17 +52,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Loads the shop. Embeddings made by another encoder are made anew, in memory.
+    /// Loads the shop. Vectors made by other encoders are made anew; those of passages are kept for the next start.
     pub async fn load(
         store: &Store,
-        embedder: &Embedder,
+        encoders: &Encoders,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
         // The version is read first: a change while loading is then seen as newer and loaded again.
         let version = store.knowledge_version().await?;
         let profile = store.setting(SHOP_PROFILE).await?;
         let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let chunks = with_encoder(store.chunks(None).await?, embedder).await?;
+        let chunks = with_encoders(store, encoders).await?;
         let vectors = match &qdrant {
             Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
             None => VectorIndex::embedded(),
@@ -67,20 +70,26 @@ impl Snapshot {
         let knowledge = KnowledgeIndex::build(chunks, vectors).await?;
         let products: Vec<StoredProduct> = store.products().await?;
         let titles = products.iter().map(|stored| (stored.product.sku.clone(), stored.product.title.clone())).collect();
-        let products = products_with_encoder(products, embedder).await?;
+        let products = products_with_encoder(products, &encoders.main).await?;
         let recommender = Recommender::build(products, &store.events().await?);
         let order_numbers = OrderNumbers::new(store.order_ids().await?);
         Ok(Self { version, profile, knowledge, recommender, titles, order_numbers, qdrant })
     }
 }
 
-async fn with_encoder(mut chunks: Vec<StoredChunk>, embedder: &Embedder) -> Result<Vec<StoredChunk>, InferenceError> {
-    let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != embedder.name()).collect();
-    let texts = other.iter().map(|at| chunks[*at].chunk.search_text.clone()).collect();
-    for (at, embedding) in other.into_iter().zip(embedder.embed_passages(texts).await?) {
-        chunks[at].embedding = embedding;
-        embedder.name().clone_into(&mut chunks[at].encoder);
+async fn with_encoders(store: &Store, encoders: &Encoders) -> Result<Vec<StoredChunk>, SnapshotError> {
+    let mut chunks = store.chunks(None).await?;
+    let label = encoder_label(encoders);
+    let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != label).collect();
+    if other.is_empty() {
+        return Ok(chunks);
     }
+    let texts: Vec<_> = other.iter().map(|at| chunks[*at].chunk.clone()).collect();
+    for (&at, vectors) in other.iter().zip(embed_chunks(encoders, &texts).await?) {
+        chunks[at].vectors = vectors;
+        chunks[at].encoder.clone_from(&label);
+    }
+    store.replace_vectors(other.iter().map(|at| &chunks[*at])).await?;
     Ok(chunks)
 }
 

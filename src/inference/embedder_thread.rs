@@ -19,9 +19,9 @@ const QUESTIONS_WAITING_MAX: usize = 64;
 const BULK_WAITING_MAX: usize = 4;
 /// Questions answered in one go.
 const QUESTIONS_TOGETHER_MAX: usize = 32;
-/// Padded tokens of one batch: large enough for the matrix product, small enough that a bulk batch takes about 0.1 s.
+/// Tokens of one batch: large enough for the matrix product, small enough that a question hardly waits for a bulk batch.
 const BATCH_TOKENS_MAX: usize = 192;
-/// Bulk texts that are sorted by length together.
+/// Bulk texts that are tokenized together.
 const BULK_WINDOW: usize = 32;
 
 type Vectors = Result<Vec<Vec<f32>>, InferenceError>;
@@ -173,16 +173,19 @@ fn embed_batch(
     Ok(())
 }
 
-/// Groups texts of similar length, longest first, so that the padded tokens of a group stay within
-/// `BATCH_TOKENS_MAX`. A longer text is a group of its own. Returns indices into `lengths`.
+/// Groups texts in their order, so that the tokens of a group stay within `BATCH_TOKENS_MAX`. A longer text is a group
+/// of its own. Returns indices into `lengths`.
 fn plan_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(lengths[index]));
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    for index in order {
+    let mut tokens = 0;
+    for (index, &length) in lengths.iter().enumerate() {
+        tokens += length;
         match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * lengths[batch[0]] <= BATCH_TOKENS_MAX => batch.push(index),
-            _ => batches.push(vec![index]),
+            Some(batch) if tokens <= BATCH_TOKENS_MAX => batch.push(index),
+            _ => {
+                batches.push(vec![index]);
+                tokens = length;
+            }
         }
     }
     batches
@@ -249,8 +252,8 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
         for batch in &batches {
-            let longest = batch.iter().map(|&index| lengths[index]).max().unwrap();
-            assert!(batch.len() == 1 || batch.len() * longest <= BATCH_TOKENS_MAX, "{batch:?}");
+            let tokens: usize = batch.iter().map(|&index| lengths[index]).sum();
+            assert!(batch.len() == 1 || tokens <= BATCH_TOKENS_MAX, "{batch:?}");
         }
         assert!(plan_batches(&[]).is_empty());
         assert_eq!(plan_batches(&[64; 7]).len(), 3);

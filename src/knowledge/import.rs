@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 use super::{
     FileKind, ReadError, TOKENS_MAX, chunks, detect_kind, read_document, read_events, read_orders, read_products,
     read_reviews,
+    vectors::{embed_chunks, encoder_label},
 };
 use crate::{
     catalog::Product,
     config::ShopProfile,
-    inference::{Embedder, InferenceError},
+    inference::{Encoders, InferenceError},
     message::Timestamp,
     storage::{DocumentWrite, StorageError, Store, StoredProduct},
     telemetry,
@@ -90,14 +91,14 @@ impl FileReport {
 #[derive(Clone)]
 pub struct Importer {
     store: Store,
-    embedder: Embedder,
+    encoders: Encoders,
     media: Arc<Path>,
 }
 
 impl Importer {
     /// An importer into `store`; pictures go to `media`.
-    pub fn new(store: Store, embedder: Embedder, media: &Path) -> Self {
-        Self { store, embedder, media: Arc::from(media) }
+    pub fn new(store: Store, encoders: Encoders, media: &Path) -> Self {
+        Self { store, encoders, media: Arc::from(media) }
     }
 
     /// Reads a file from disk and imports it.
@@ -186,9 +187,8 @@ impl Importer {
         // Reading a large PDF takes a while; the server's threads stay free.
         let document =
             tokio::task::spawn_blocking(move || read_document(&file, &bytes)).await.map_err(|_| damaged(name))??;
-        let passages = chunks(name, &document, &|text| self.embedder.count_tokens(text), TOKENS_MAX);
-        let texts = passages.iter().map(|chunk| chunk.search_text.clone()).collect();
-        let embeddings = self.embedder.embed_passages(texts).await?;
+        let passages = chunks(name, &document, &|text| self.encoders.main.count_tokens(text), TOKENS_MAX);
+        let vectors = embed_chunks(&self.encoders, &passages).await?;
         let write = DocumentWrite {
             name: name.to_owned(),
             title: document.title,
@@ -196,8 +196,8 @@ impl Importer {
             checksum,
             bytes: size,
             notes: document.dropped,
-            chunks: passages.into_iter().zip(embeddings).collect(),
-            encoder: self.embedder.name().to_owned(),
+            chunks: passages.into_iter().zip(vectors).collect(),
+            encoder: encoder_label(&self.encoders),
             at,
         };
         self.store.replace_document(&write).await?;
@@ -209,8 +209,8 @@ impl Importer {
         let mut stored = Vec::with_capacity(products.len());
         let mut products = products.into_iter();
         for texts in texts.chunks(PRODUCTS_AT_ONCE) {
-            let embeddings = self.embedder.embed_passages(texts.to_vec()).await?;
-            let encoder = self.embedder.name();
+            let embeddings = self.encoders.main.embed_passages(texts.to_vec()).await?;
+            let encoder = self.encoders.main.name();
             stored.extend(
                 products.by_ref().take(texts.len()).zip(embeddings).map(|(product, embedding)| StoredProduct {
                     product,

@@ -9,6 +9,7 @@ use std::{
     sync::LazyLock,
 };
 
+use regex::Regex;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
@@ -83,6 +84,20 @@ fn concepts(text: &str) -> Vec<&'static [u32]> {
     found
 }
 
+/// What a passage is about without saying so: "Monday to Friday 9:00 – 18:00" are opening hours.
+fn implied(text: &str) -> Option<&'static [u32]> {
+    static HOURS: LazyLock<Regex> = LazyLock::new(|| {
+        let time = r"\d{1,2}[:.]\d\d(?:\s*[ap]\.?m)?|\d{1,2}\s*[ap]\.?m";
+        Regex::new(&format!(r"(?i)(?:{time})\.?\s*(?:-|–|—|~|to|until|and|至|到)\s*(?:{time})"))
+            .expect("a literal pattern")
+    });
+    if !HOURS.is_match(text) {
+        return None;
+    }
+    let words = stems(&Stemmer::create(Algorithm::English), "opening hours");
+    LEXICON.english.get(&words).map(Vec::as_slice)
+}
+
 fn chinese_concepts(run: &str, found: &mut Vec<&'static [u32]>) {
     let characters: Vec<char> = run.chars().collect();
     let mut at = 0;
@@ -133,7 +148,7 @@ impl ConceptIndex {
     pub fn build<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut index = Self::default();
         for (passage, text) in (0u32..).zip(texts) {
-            let found: HashSet<u32> = concepts(text).into_iter().flatten().copied().collect();
+            let found: HashSet<u32> = concepts(text).into_iter().chain(implied(text)).flatten().copied().collect();
             for concept in found {
                 index.postings.entry(concept).or_default().push(passage);
             }
@@ -213,6 +228,11 @@ mod tests {
         assert_eq!(best(&index, "the box never turned up"), Some(2));
         assert_eq!(best(&index, "保修多久"), Some(0));
         assert_eq!(best(&index, "zzz"), None);
+        let texts =
+            ["An account may be opened from 16", "Our shop in Ghent. Monday to Friday 9:30 - 18:00", "Open the box"];
+        let index = ConceptIndex::build(texts.into_iter());
+        assert_eq!(best(&index, "What are your opening hours?"), Some(1));
+        assert_eq!(best(&index, "几点开门？"), Some(1));
     }
 
     #[test]

@@ -35,28 +35,37 @@ fn score(found: &Found, candidates: &[Found]) -> f32 {
 
 /// The ranking value of a candidate: higher is likelier to be the passage meant.
 fn value(features: &Features) -> f32 {
-    let kind = if features.kind_fits == Some(false) { -0.698 } else { 0.0 };
+    let kind = if features.kind_fits == Some(false) { -0.548 } else { 0.0 };
     let range = match features.in_range {
         Some(true) => IN_RANGE,
         Some(false) => -IN_RANGE,
         None => 0.0,
     };
     let linear = if features.cross_language {
-        // Words match across languages only where they are names, which the fit saw too seldom to weigh: by hand.
-        0.099
-            + 2.237 * features.z
-            + 5.99 * features.cosine
+        0.232
+            + 1.193 * features.z
+            + 1.344 * features.sentence_z
+            + 0.388 * features.heading_z
+            + 6.2 * features.cosine
+            // Words match across languages only where they are names, which the fit saw too seldom to weigh: by hand.
             + features.coverage
             + features.bm25
-            + 3.355 * features.concepts
-            + 3.981 * features.concept_weight
+            + 3.017 * features.concepts
+            + 3.345 * features.concept_weight
     } else {
-        1.572 * features.z
-            + 8.97 * features.cosine
-            + 1.74 * features.coverage
-            + 1.447 * features.bm25
-            + 1.895 * features.concepts
-            + 2.597 * features.concept_weight
+        0.486 * features.z
+            + 0.953 * features.sentence_z
+            + 0.267 * features.heading_z
+            + 4.1 * features.cosine
+            + 6.22 * features.sentence_cosine
+            + 0.536 * features.english_z
+            + 1.011 * features.english_sentence_z
+            - 5.27 * features.english_cosine
+            - 2.0 * features.english_sentence_cosine
+            + 1.017 * features.coverage
+            + 0.747 * features.bm25
+            + 1.367 * features.concepts
+            + 2.155 * features.concept_weight
     };
     linear + kind + range
 }
@@ -64,13 +73,19 @@ fn value(features: &Features) -> f32 {
 /// Probability, 0 to 1, that a candidate answers; `lead` is its ranking value over the best of the others, `share` its
 /// part of the softmax of its own and its rivals' ranking values.
 fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
-    let across = if features.cross_language { 1.367 } else { 0.0 };
-    let logit = -18.443 + 0.203 * value + 0.227 * lead + 1.145 * share - 0.439 * features.z
-        + 17.55 * features.cosine
-        + 1.105 * features.coverage
-        - 1.115 * features.bm25
-        + 0.27 * features.concepts
-        + 0.32 * features.concept_weight
+    let across = if features.cross_language { 2.882 } else { 0.0 };
+    let logit = -34.779 + 0.159 * value + 0.235 * lead + 1.914 * share
+        - 0.618 * features.z
+        - 0.202 * features.sentence_z
+        - 0.351 * features.heading_z
+        + 37.9 * features.cosine
+        - 0.078 * features.english_z
+        + 0.14 * features.english_cosine
+        + 2.59 * features.english_sentence_cosine
+        + 0.655 * features.coverage
+        - 1.351 * features.bm25
+        + 0.543 * features.concepts
+        - 0.345 * features.concept_weight
         + across;
     1.0 / (1.0 + (-logit).exp())
 }
@@ -80,7 +95,7 @@ mod tests {
     use super::*;
 
     fn features(z: f32, coverage: f32) -> Features {
-        Features { z, cosine: 0.85, coverage, bm25: coverage, concepts: coverage, ..Features::default() }
+        Features { z, sentence_z: z, cosine: 0.85, coverage, concepts: coverage, ..Features::default() }
     }
 
     #[test]

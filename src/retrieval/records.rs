@@ -6,7 +6,7 @@
 
 use super::{
     lexical::{LexicalIndex, Scores},
-    mean_and_deviation,
+    similarity::mean_and_deviation,
     vector::{VectorError, VectorIndex, dot},
 };
 
@@ -119,7 +119,7 @@ impl<'a> Meaning<'a> {
     fn new(rows: &'a [Vec<f32>], vector: &'a [f32]) -> Self {
         let step = rows.len().div_ceil(super::SPREAD_SAMPLE).max(1);
         let sample: Vec<f32> = rows.iter().step_by(step).map(|row| dot(row, vector)).collect();
-        let (mean, deviation) = mean_and_deviation(&sample);
+        let (mean, deviation) = mean_and_deviation(sample.iter().copied());
         Self { rows, vector, mean, deviation }
     }
 

@@ -6,7 +6,10 @@ use super::{
     Result, Store, embedding_from_bytes, embedding_to_bytes, from_json, millis, parse_language, timestamp, to_json,
 };
 use crate::{
-    knowledge::Chunk,
+    knowledge::{
+        Chunk,
+        vectors::{PassageVectors, parts_from_bytes, parts_to_bytes},
+    },
     message::{Language, Timestamp},
 };
 
@@ -25,9 +28,9 @@ pub struct DocumentWrite {
     pub bytes: i64,
     /// What was left out and why.
     pub notes: Vec<String>,
-    /// Chunks in reading order, each with its embedding.
-    pub chunks: Vec<(Chunk, Vec<f32>)>,
-    /// Name of the encoder that made the embeddings.
+    /// Chunks in reading order, each with its vectors.
+    pub chunks: Vec<(Chunk, PassageVectors)>,
+    /// Label of the encoders that made the vectors.
     pub encoder: String,
     /// Now.
     pub at: Timestamp,
@@ -65,10 +68,10 @@ pub struct StoredChunk {
     pub document: String,
     /// The chunk.
     pub chunk: Chunk,
-    /// Encoder that made the embedding.
+    /// Label of the encoders that made the vectors.
     pub encoder: String,
-    /// Unit vector.
-    pub embedding: Vec<f32>,
+    /// What it is found by.
+    pub vectors: PassageVectors,
 }
 
 impl Store {
@@ -94,17 +97,18 @@ impl Store {
         .await?;
         let (id, version): (i64, i64) = (row.try_get("id")?, row.try_get("version")?);
         sqlx::query("DELETE FROM chunks WHERE document_id = $1").bind(id).execute(&mut *tx.transaction).await?;
-        for (ordinal, (chunk, embedding)) in document.chunks.iter().enumerate() {
+        for (ordinal, (chunk, vectors)) in document.chunks.iter().enumerate() {
             sqlx::query(
-                "INSERT INTO chunks (id, document_id, ordinal, chunk_json, encoder, embedding)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO chunks (id, document_id, ordinal, chunk_json, encoder, embedding, parts)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(&chunk.id)
             .bind(id)
             .bind(ordinal as i64)
             .bind(to_json(chunk)?)
             .bind(&document.encoder)
-            .bind(embedding_to_bytes(embedding))
+            .bind(embedding_to_bytes(&vectors.whole))
+            .bind(parts_to_bytes(&vectors.parts))
             .execute(&mut *tx.transaction)
             .await?;
         }
@@ -122,6 +126,22 @@ impl Store {
             chunks: document.chunks.len() as i64,
             imported_at: document.at,
         })
+    }
+
+    /// Puts other encoders' vectors in the place of those that chunks have. Chunks that were imported anew meanwhile
+    /// keep theirs, and what is known of the shop does not change by it.
+    pub async fn replace_vectors(&self, chunks: impl Iterator<Item = &StoredChunk>) -> Result<()> {
+        let mut tx = self.write().await?;
+        for stored in chunks {
+            sqlx::query("UPDATE chunks SET encoder = $2, embedding = $3, parts = $4 WHERE id = $1 AND encoder <> $2")
+                .bind(&stored.chunk.id)
+                .bind(&stored.encoder)
+                .bind(embedding_to_bytes(&stored.vectors.whole))
+                .bind(parts_to_bytes(&stored.vectors.parts))
+                .execute(&mut *tx.transaction)
+                .await?;
+        }
+        tx.commit().await
     }
 
     /// Takes a document out; `false` when there is none of this name.
@@ -167,7 +187,7 @@ impl Store {
     /// All chunks, document by document in reading order; of one document when `document` is given.
     pub async fn chunks(&self, document: Option<&str>) -> Result<Vec<StoredChunk>> {
         let rows = sqlx::query(
-            "SELECT documents.name, chunks.chunk_json, chunks.encoder, chunks.embedding
+            "SELECT documents.name, chunks.chunk_json, chunks.encoder, chunks.embedding, chunks.parts
              FROM chunks JOIN documents ON documents.id = chunks.document_id
              WHERE $1 = '' OR documents.name = $1
              ORDER BY documents.id, chunks.ordinal",
@@ -181,7 +201,12 @@ impl Store {
                     document: row.try_get("name")?,
                     chunk: from_json("chunk", row.try_get("chunk_json")?)?,
                     encoder: row.try_get("encoder")?,
-                    embedding: embedding_from_bytes(row.try_get("embedding")?),
+                    vectors: PassageVectors {
+                        whole: embedding_from_bytes(row.try_get("embedding")?),
+                        parts: parts_from_bytes(
+                            row.try_get::<Option<Vec<u8>>, _>("parts")?.as_deref().unwrap_or_default(),
+                        ),
+                    },
                 })
             })
             .collect()

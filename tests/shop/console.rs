@@ -18,7 +18,7 @@ use reqwest::{
 use shoptalk::{
     console::{self, ConsoleState, UploadFn, UploadReport},
     conversation::Conversation,
-    knowledge::{Chunk, ChunkKind},
+    knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     live::LiveHub,
     message::{Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, Reply, Route, Sentiment, Trace},
     storage::{DocumentWrite, Role, Store, TurnOutcome},
@@ -113,7 +113,7 @@ impl TestConsole {
             checksum: String::new(),
             bytes: 10,
             notes: vec![SCRIPT.to_owned()],
-            chunks: vec![(chunk, vec![1.0, 0.0])],
+            chunks: vec![(chunk, PassageVectors { whole: vec![1.0, 0.0], parts: vec![] })],
             encoder: "test".to_owned(),
             at: Utc::now(),
         };

@@ -165,12 +165,12 @@ fn one_line(text: &str) -> String {
 /// The demo shop as of a fixed day, in a directory of its own; `None` and a line where the encoder is not cached.
 async fn demo_shop(dir: &Path) -> Option<App> {
     let config = Config { data_dir: dir.to_owned(), ..Config::default() };
-    if ModelStore::open(None).unwrap().cached(&config.models.encoder).is_none() {
-        println!(
-            "skipped: the encoder {} is not in the cache; `shoptalk models pull` fetches it",
-            config.models.encoder
-        );
-        return None;
+    let models = ModelStore::open(None).unwrap();
+    for encoder in [&config.models.encoder, &config.models.english_encoder] {
+        if models.cached(encoder).is_none() {
+            println!("skipped: the encoder {encoder} is not in the cache; `shoptalk models pull` fetches it");
+            return None;
+        }
     }
     let clock = Clock::Fixed(Utc.with_ymd_and_hms(2026, 11, 27, 10, 0, 0).unwrap());
     let app = App::open_at(config, Models::Encoder, clock).await.unwrap();

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use shoptalk::{
-    inference::Embedder,
-    knowledge::{Chunk, ChunkKind},
+    inference::{Embedder, QuestionVectors},
+    knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     message::Language,
     retrieval::{KnowledgeIndex, Lookup, Question, vector::VectorIndex},
     storage::StoredChunk,
@@ -49,7 +49,8 @@ async fn chunks(embedder: &Embedder, texts: &[&str]) -> Vec<StoredChunk> {
             language: if text.is_ascii() { Language::En } else { Language::Zh },
             search_text: (*text).to_owned(),
         };
-        StoredChunk { document: "help.md".to_owned(), chunk, encoder: embedder.name().to_owned(), embedding }
+        let vectors = PassageVectors { whole: embedding, parts: vec![] };
+        StoredChunk { document: "help.md".to_owned(), chunk, encoder: embedder.name().to_owned(), vectors }
     });
     stored.collect()
 }
@@ -57,7 +58,8 @@ async fn chunks(embedder: &Embedder, texts: &[&str]) -> Vec<StoredChunk> {
 /// The text that is found first.
 async fn best(index: &KnowledgeIndex, embedder: &Embedder, question: &str) -> String {
     let embedding = embedder.embed_queries(vec![question.to_owned()]).await.unwrap().remove(0);
-    let lookup = Lookup { text: question.to_owned(), embedding };
+    let vectors = QuestionVectors { main: embedding, english: vec![] };
+    let lookup = Lookup { text: question.to_owned(), vectors };
     let language = if question.is_ascii() { Language::En } else { Language::Zh };
     let question = Question { lookups: &[lookup], context: None, language };
     index.search(&question, 3).await.unwrap()[0].passage.chunk.text.clone()

@@ -5,7 +5,10 @@ use futures::future::join_all;
 use shoptalk::{
     catalog::{EventKind, Money, Order, OrderItem, OrderStatus, Product, Review, ShopEvent},
     conversation::{Conversation, Event, State},
-    knowledge::{Chunk, ChunkKind},
+    knowledge::{
+        Chunk, ChunkKind,
+        vectors::{PartKind, PartVector, PassageVectors},
+    },
     message::{Channel, Inbound, Language, LatencyMs, Reply, Route, Sentiment, Trace},
     storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
 };
@@ -221,7 +224,8 @@ fn chunk(id: &str, text: &str) -> Chunk {
 }
 
 fn document(name: &str, chunks: &[(&str, &str)]) -> DocumentWrite {
-    let embedding = vec![0.25, -1.5, f32::MIN_POSITIVE];
+    let parts = vec![PartVector::new(PartKind::Heading, &[0.5, -0.5])];
+    let vectors = PassageVectors { whole: vec![0.25, -1.5, f32::MIN_POSITIVE], parts };
     DocumentWrite {
         name: name.to_owned(),
         title: None,
@@ -229,7 +233,7 @@ fn document(name: &str, chunks: &[(&str, &str)]) -> DocumentWrite {
         checksum: chunks.len().to_string(),
         bytes: 10,
         notes: vec!["a picture was left out".to_owned()],
-        chunks: chunks.iter().map(|(id, text)| (chunk(id, text), embedding.clone())).collect(),
+        chunks: chunks.iter().map(|(id, text)| (chunk(id, text), vectors.clone())).collect(),
         encoder: "e5".to_owned(),
         at: at(0),
     }
@@ -249,8 +253,20 @@ async fn a_documents_new_version_takes_the_place_of_the_old_one() {
         let ids: Vec<&str> = chunks.iter().map(|stored| stored.chunk.id.as_str()).collect();
         assert_eq!(ids, ["r2", "r3"], "passages that the file no longer has are gone");
         assert_eq!(chunks[0].chunk, chunk("r2", "two"));
-        assert_eq!(chunks[0].embedding, [0.25, -1.5, f32::MIN_POSITIVE]);
+        assert_eq!(chunks[0].vectors.whole, [0.25, -1.5, f32::MIN_POSITIVE]);
+        assert_eq!(chunks[0].vectors.parts, [PartVector::new(PartKind::Heading, &[0.5, -0.5])]);
         assert_eq!(store.chunks(None).await.unwrap().len(), 3);
+        // Another encoder's vectors take their place, those of the same encoder do not, and nobody has to load again.
+        let version = store.knowledge_version().await.unwrap();
+        let mut anew = chunks.clone();
+        anew[0].vectors.whole = vec![0.5];
+        store.replace_vectors(anew.iter()).await.unwrap();
+        assert_eq!(store.chunks(Some("returns.md")).await.unwrap()[0].vectors, chunks[0].vectors);
+        anew[0].encoder = "another".to_owned();
+        store.replace_vectors(anew.iter()).await.unwrap();
+        let stored = &store.chunks(Some("returns.md")).await.unwrap()[0];
+        assert_eq!((stored.encoder.as_str(), stored.vectors.whole.as_slice()), ("another", &[0.5][..]));
+        assert_eq!(store.knowledge_version().await.unwrap(), version);
         // A document that cannot be written as a whole changes nothing.
         let version = store.knowledge_version().await.unwrap();
         let doubled = document("returns.md", &[("r9", "a"), ("r9", "b")]);
