@@ -182,7 +182,9 @@ mod tests {
     #[test]
     fn prompts_are_read_ahead_until_the_memory_is_full() {
         let Some(mut decoder) = decoder() else { return };
-        let encode = |text: &str| Ok(text.bytes().map(|byte| 300 + u32::from(byte)).collect());
+        let encode = |text: &str| -> Result<Vec<u32>, InferenceError> {
+            Ok(text.bytes().map(|byte| 300 + u32::from(byte)).collect())
+        };
         let text = |letter: &str| letter.repeat(STEP_TOKENS + 5);
         let bytes = decoder.prefix(&encode(&text("a")).unwrap(), || ()).unwrap().bytes();
         let mut prefixes = Prefixes::with_limit(2 * bytes);
