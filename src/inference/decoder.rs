@@ -10,6 +10,7 @@ use shoptalk_kernels::{Activations, Attention, KeyValues, Processor, Queries, at
 
 use super::InferenceError;
 
+pub mod reference;
 mod rope;
 mod scoring;
 mod sequence;

@@ -19,7 +19,7 @@ use shoptalk_kernels::{Format, KernelError, Linear, PackedMatrix};
 
 use super::{super::InferenceError, rope::Pairs};
 
-const WORD_TABLE: &str = "token_embd.weight";
+pub(super) const WORD_TABLE: &str = "token_embd.weight";
 
 /// Why a model file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +126,7 @@ impl Weights {
 }
 
 impl Sizes {
-    fn read(content: &Content, context_max: usize) -> Result<Self, ModelFileError> {
+    pub(super) fn read(content: &Content, context_max: usize) -> Result<Self, ModelFileError> {
         let setting = |key: &str| content.metadata.get(key);
         let architecture =
             setting("general.architecture").and_then(|value| value.to_string().ok().cloned()).unwrap_or_default();
