@@ -5,7 +5,7 @@
 //! records, what was left out and why, or one sentence that says what is wrong with the file and what to do.
 //!
 //! ```text
-//! bytes -> format -> readers::{markdown, html, docx, pdf, ...} -> Document { blocks } -> chunks -> Vec<Chunk>
+//! bytes -> format -> readers::{markdown, html, json, docx, pdf, ...} -> Document { blocks } -> chunks -> Vec<Chunk>
 //!                 -> records::{read_products, read_orders, ...} -> Records<T>
 //! ```
 
@@ -16,6 +16,7 @@ mod docx;
 mod grids;
 mod html;
 pub mod import;
+mod json;
 mod markdown;
 mod pdf;
 mod records;
@@ -113,7 +114,7 @@ pub enum ReadError {
         detail: String,
     },
     /// Not a format that is read.
-    #[error("{name} cannot be read ({detail}); upload Markdown, text, HTML, CSV, XLSX, DOCX or PDF")]
+    #[error("{name} cannot be read ({detail}); upload Markdown, text, HTML, CSV, JSON, XLSX, DOCX or PDF")]
     Unsupported {
         /// The file.
         name: String,
@@ -161,6 +162,7 @@ enum Format {
     Text,
     Html,
     Csv,
+    Json,
     Xlsx,
     Docx,
     Pdf,
@@ -203,6 +205,7 @@ fn read_as(format: Format, name: &str, bytes: &[u8]) -> Result<Document, ReadErr
         Format::Text => text::read(name, &text::decode(bytes)),
         Format::Html => html::read(name, &text::decode_html(bytes)),
         Format::Csv => grids::read_csv(name, &text::decode(bytes)).map(|grid| grids::into_document(vec![grid], &[])),
+        Format::Json => json::read(name, &text::decode(bytes)),
         Format::Xlsx => {
             let mut dropped = Vec::new();
             let grids = grids::read_xlsx(name, bytes, &mut dropped)?;
@@ -233,7 +236,8 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format, ReadError> {
         "docx" | "docm" => return Err(damaged(name, "DOCX")),
         "pdf" => return Err(damaged(name, "PDF")),
         "rtf" => return Err(unsupported("RTF; save it as DOCX")),
-        "xml" | "json" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
+        "json" => Format::Json,
+        "xml" | "jsonl" | "eml" => return Err(unsupported("this kind of data is no document")),
         "" | "txt" | "text" | "rst" | "adoc" | "org" | "log" => Format::Text,
         // "Returns 2.1" has no extension.
         number if number.bytes().all(|byte| byte.is_ascii_digit()) => Format::Text,

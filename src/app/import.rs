@@ -26,7 +26,7 @@ pub async fn import_all(importer: &Importer, paths: &[PathBuf], kind: Option<Fil
     let found = files(paths)?;
     anyhow::ensure!(
         !found.is_empty(),
-        "nothing to import in {}; a folder's Markdown, text, HTML, CSV, XLSX, DOCX, PDF, JSON lines and pictures are \
+        "nothing to import in {}; a folder's Markdown, text, HTML, CSV, JSON, XLSX, DOCX, PDF and pictures are \
          taken",
         paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     );

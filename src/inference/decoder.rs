@@ -10,7 +10,8 @@ use shoptalk_kernels::{Activations, Attention, KeyValues, Processor, Queries, at
 
 use super::InferenceError;
 
-pub mod reference;
+#[cfg(test)]
+mod reference;
 mod rope;
 mod scoring;
 mod sequence;

@@ -1,5 +1,5 @@
 //! The decoder once more, on candle's f32 operations with dequantized weights: what the quantized one is held against,
-//! in tests and in `shoptalk bench chat --fidelity`.
+//! in tests.
 
 use std::{fs::File, io::BufReader, path::Path};
 
