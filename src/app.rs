@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot},
+    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot, Unread},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -185,7 +185,9 @@ impl App {
         let live = LiveHub::default();
         let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
         let engine = Engine::open(store.clone(), encoders, chat, classifier, words, clock, qdrant).await?;
-        let engine = engine.with_merchant_intents(merchant);
+        // A command that answers once waits for the chat model; a shop with many shoppers does not.
+        let unread = if models == Models::All { Unread::Read } else { Unread::Later };
+        let engine = engine.with_merchant_intents(merchant).with_unread(unread);
         let engine = Arc::new(engine);
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
         let config = Arc::new(config);

@@ -30,7 +30,7 @@ pub use embedder_thread::LocalEmbedder;
 pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
-pub use language_model::{LanguageModel, ScriptedLanguageModel};
+pub use language_model::{LanguageModel, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
 pub use language_model_thread::LocalLanguageModel;
 

@@ -46,6 +46,7 @@ pub enum Phrase {
     DeclineDiscount,
     DeclineAction,
     DeclineOtherLanguage,
+    Translated,
     MoreRows,
     SuggestHuman,
     Source,
@@ -61,7 +62,7 @@ pub enum Phrase {
 }
 
 impl Phrase {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -80,6 +81,7 @@ impl Phrase {
         Self::DeclineDiscount,
         Self::DeclineAction,
         Self::DeclineOtherLanguage,
+        Self::Translated,
         Self::MoreRows,
         Self::SuggestHuman,
         Self::Source,
@@ -126,6 +128,7 @@ impl Prompt {
 
 const REPLIES: &str = include_str!("../prompts/replies.toml");
 const TRANSLATE: &str = include_str!("../prompts/translate.toml");
+const QUESTION: &str = include_str!("../prompts/question.toml");
 
 /// All words and prompts, checked.
 #[derive(Debug)]
@@ -133,6 +136,8 @@ pub struct Prompts {
     phrases: BTreeMap<(Language, Phrase), String>,
     /// Puts a passage into another language.
     pub translate: Prompt,
+    /// Asks what a shopper would ask about a passage.
+    pub question: Prompt,
     environment: Environment<'static>,
 }
 
@@ -143,7 +148,9 @@ impl Prompts {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let translate = toml::from_str(&own_or(dir, "translate.toml", TRANSLATE)?)
             .map_err(|error| invalid("translate.toml", error))?;
-        let mut prompts = Self { phrases: BTreeMap::new(), translate, environment };
+        let question = toml::from_str(&own_or(dir, "question.toml", QUESTION)?)
+            .map_err(|error| invalid("question.toml", error))?;
+        let mut prompts = Self { phrases: BTreeMap::new(), translate, question, environment };
         prompts.add_replies("replies.toml", REPLIES)?;
         let own = own_or(dir, "replies.toml", "")?;
         prompts.add_replies("replies.toml", &own)?;
@@ -174,8 +181,11 @@ impl Prompts {
             }
         }
         let sample = minijinja::context! { from => "English", to => "Chinese", text => "…" };
-        for template in [&self.translate.system, &self.translate.user] {
-            self.environment.render_str(template, &sample).map_err(|error| invalid("translate.toml", error))?;
+        for prompt in [&self.translate, &self.question] {
+            for template in [&prompt.system, &prompt.user] {
+                let file = format!("{}.toml", prompt.name);
+                self.environment.render_str(template, &sample).map_err(|error| invalid(&file, error))?;
+            }
         }
         Ok(())
     }
@@ -198,17 +208,28 @@ impl Prompts {
             Language::Zh => "Simplified Chinese",
         };
         let values = minijinja::context! { from => name(from), to => name(to), text };
-        let message = |role, template: &str| ChatMessage {
-            role,
-            content: self.environment.render_str(template, &values).unwrap_or_default(),
-        };
         GenerateRequest {
-            messages: vec![message(Role::System, &self.translate.system), message(Role::User, &self.translate.user)],
+            messages: self.messages(&self.translate, &values),
             tokens_max: self.translate.tokens_max,
             temperature: 0.0,
             stop: vec!["\n\n".to_owned()],
             seed: 0,
         }
+    }
+}
+
+impl Prompts {
+    /// The chat after which a question that `passage` answers is likely.
+    pub fn question_about(&self, passage: &str) -> Vec<ChatMessage> {
+        self.messages(&self.question, &minijinja::context! { text => passage })
+    }
+
+    fn messages(&self, prompt: &Prompt, values: &Value) -> Vec<ChatMessage> {
+        let message = |role, template: &str| ChatMessage {
+            role,
+            content: self.environment.render_str(template, values).unwrap_or_default(),
+        };
+        vec![message(Role::System, &prompt.system), message(Role::User, &prompt.user)]
     }
 }
 

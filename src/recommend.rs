@@ -158,7 +158,8 @@ impl Recommender {
     /// Answers a message about products.
     pub fn answer(&self, request: &ProductRequest) -> ProductAnswer {
         let question = self.read(request);
-        if question.parsed.service {
+        // A shop without a catalogue cannot say that it does not sell something.
+        if question.parsed.service || self.catalogue.items.is_empty() {
             return ProductAnswer::NotAboutProducts;
         }
         if let Some(answer) = self.fact(&question) {

@@ -7,7 +7,7 @@ pub mod bridge;
 pub mod concepts;
 mod kinds;
 pub mod lexical;
-mod ranking;
+pub mod ranking;
 pub mod records;
 mod similarity;
 pub mod vector;

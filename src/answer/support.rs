@@ -26,6 +26,9 @@ pub enum SupportError {
     /// It leaves out or changes words whose translation is known.
     #[error("says only {0} % of the known words of the source")]
     Words(u32),
+    /// It promises something else: a refund is no replacement.
+    #[error("{0} stands on one side only")]
+    Term(&'static str),
     /// It is empty or far longer than its source.
     #[error("length does not fit the source")]
     Length,
@@ -80,6 +83,31 @@ const NEGATION_EN: &[&str] = &[
 ];
 const NEGATION_ZH: &[&str] = &["不", "没", "无", "未", "勿", "非", "免", "仅", "只", "除", "禁", "别", "否"];
 
+/// What a shop promises, as stems and as Chinese words; each has to stand in both texts or in neither.
+const PROMISES: &[(&[&str], &[&str])] = &[
+    (&["refund", "money back", "reimburse"], &["退款", "退钱", "退还", "退回货款", "退费", "退税"]),
+    (&["return", "send back", "sent back"], &["退", "寄回", "送回", "归还", "返回", "返还"]),
+    (&["exchang", "swap"], &["换"]),
+    (
+        &["replac", "resen", "re-sen", "send again", "sent again", "new one"],
+        &["补寄", "补发", "重寄", "重发", "更换", "换", "替代"],
+    ),
+    (&["repair", "fix", "mend"], &["修"]),
+    (&["warrant", "guarante"], &["保修", "质保", "保证", "担保", "保固"]),
+    (&["discount", "% off", "cheaper", "coupon", "voucher"], &["折", "优惠", "减价", "便宜", "券"]),
+    (&["cancel"], &["取消"]),
+    (&["tax", "vat", "duty", "duties", "customs"], &["税", "关"]),
+];
+
+/// The first promise that only one of an English and a Chinese text makes.
+fn lone_promise(english: &str, chinese: &str) -> Option<&'static str> {
+    let english = english.to_lowercase();
+    let lone = |(stems, words): &&(&'static [&'static str], &'static [&'static str])| {
+        stems.iter().any(|stem| english.contains(stem)) != words.iter().any(|word| chinese.contains(word))
+    };
+    PROMISES.iter().find(lone).map(|(stems, _)| stems[0])
+}
+
 fn negates(text: &str) -> bool {
     let lower = text.to_lowercase().replace('’', "'");
     lower.split(|c: char| !(c.is_alphabetic() || c == '\'')).any(|word| NEGATION_EN.contains(&word))
@@ -119,6 +147,10 @@ pub fn check_translation(source: &str, translation: &str, to: Language) -> Resul
     let kept = bridge::kept_share(source, from, translation);
     if kept < WORDS_KEPT_MIN {
         return Err(SupportError::Words((kept * 100.0) as u32));
+    }
+    let (english, chinese) = if to == Language::En { (translation, source) } else { (source, translation) };
+    if let Some(term) = lone_promise(english, chinese) {
+        return Err(SupportError::Term(term));
     }
     if negates(source) != negates(translation) {
         return Err(SupportError::Negation);
@@ -167,6 +199,12 @@ mod tests {
         assert_eq!(check("由DHL送货到法国，8.20欧元，3-6个工作日。"), Err(SupportError::Name("DHL".into())));
         assert_eq!(check("上门送货到 france，8.20欧元，3-6个工作日。"), Err(SupportError::Name("france".into())));
         assert_eq!(check("送到英国的费用是8.20欧元，3-6个工作日。"), Err(SupportError::Name("France".into())));
+        let source = "直邮包裹超过25个工作日没有动静，可以申请补寄。";
+        let check_english = |text| check_translation(source, text, Language::En);
+        let refund =
+            "A direct parcel that shows no movement for more than 25 working days: you can apply for a refund.";
+        assert_eq!(check_english(refund), Err(SupportError::Term("refund")));
+        assert_eq!(check_english(&refund.replace("a refund", "a replacement")), Ok(()));
         assert_eq!(check("不能送到法国，费用8.20欧元，3-6个工作日。"), Err(SupportError::Negation));
     }
 

@@ -79,7 +79,10 @@ impl App {
         }
         let chat_model = tokio::spawn({
             let app = self.clone();
-            async move { app.load_language_model().await }
+            async move {
+                app.load_language_model().await;
+                app.engine.read_ahead();
+            }
         });
         shutdown.cancelled().await;
         chat_model.abort();
@@ -141,7 +144,10 @@ impl App {
 async fn keep_fresh(engine: Arc<Engine>, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         match engine.refresh().await {
-            Ok(true) => tracing::info!("documents and records loaded again"),
+            Ok(true) => {
+                tracing::info!("documents and records loaded again");
+                engine.read_ahead();
+            }
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "documents and records cannot be loaded"),
         }

@@ -1,7 +1,7 @@
 //! A turn about products: the recommender reads the wish and the records; this file decides when it is asked, and makes
 //! a reply of what it says.
 
-use super::{ANSWERS, Asked, Engine, EngineError, Said};
+use super::{Asked, Engine, EngineError, Said};
 use crate::{
     conversation::Conversation,
     intents::Intent,
@@ -99,7 +99,7 @@ fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<Produc
     let Some(wish) = wish else {
         // "Orbit X: waterproof?" when no passage answers.
         let named = || !asked.snapshot.recommender.mentions(asked.text()).is_empty();
-        let open = documents < ANSWERS && !asked.intent.is_smalltalk() && asked.intent != Intent::OffTopic;
+        let open = documents < asked.threshold() && !asked.intent.is_smalltalk() && asked.intent != Intent::OffTopic;
         let limit = if limits { DOCUMENTS_ONLY_ABOVE } else { DOCUMENTS_FIRST };
         return (documents < limit && narrows || open && named()).then_some(ProductWish::Property);
     };
@@ -107,12 +107,12 @@ fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<Produc
     let named = asked.snapshot.recommender.mentions(asked.text()).iter().any(|mention| !mention.generic);
     let limit = match wish {
         ProductWish::Search if limits => f32::INFINITY,
-        _ if continues_policy => ANSWERS,
+        _ if continues_policy => asked.threshold(),
         // What fits a product and how two differ stands in their records; a document only tells the rest.
         ProductWish::Accessories | ProductWish::Compare if named => DOCUMENTS_ONLY_ABOVE,
         ProductWish::Property if named => DOCUMENTS_FIRST,
         _ if limits => DOCUMENTS_ONLY_ABOVE,
-        ProductWish::Price | ProductWish::Property if !named => ANSWERS,
+        ProductWish::Price | ProductWish::Property if !named => asked.threshold(),
         ProductWish::Stock if !named => DOCUMENTS_FIRST,
         _ => DOCUMENTS_BEFORE_SEARCH,
     };

@@ -47,23 +47,28 @@ impl LanguageModel {
         }
     }
 
-    /// For each prefix the natural logarithm of the probability that the model goes on with exactly `continuation`.
-    /// Prefixes are whole prompts in the model's own format, special tokens included; what the model has read of
-    /// them is kept, as far as memory for it goes, so that asking again costs little.
+    /// For each chat the natural logarithm of the probability that the assistant answers with a text that begins with
+    /// `continuation`. What the model has read of the chats is kept, as far as memory for it goes, so that asking again
+    /// costs little. `None` when one of them was not read before and `unread` says not to wait for it.
     ///
-    /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a prefix or a continuation without tokens.
-    pub async fn likelihoods(&self, prefixes: Vec<String>, continuation: String) -> Result<Vec<f32>, InferenceError> {
+    /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a continuation without tokens.
+    pub async fn likelihoods(
+        &self,
+        chats: Vec<Vec<ChatMessage>>,
+        continuation: String,
+        unread: Unread,
+    ) -> Result<Option<Vec<f32>>, InferenceError> {
         match self {
-            Self::Local(local) => local.likelihoods(prefixes, continuation).await,
-            Self::Scripted(_) => Ok(prefixes.iter().map(|prefix| -missing_words(prefix, &continuation)).collect()),
+            Self::Local(local) => local.likelihoods(&chats, &continuation, unread).await,
+            Self::Scripted(_) => Ok(Some(chats.iter().map(|chat| -missing_words(chat, &continuation)).collect())),
         }
     }
 
-    /// Has prefixes read ahead of `likelihoods`, whenever the model has nothing else to do, until the memory for them
-    /// is full. `Overloaded` when too much waits already.
-    pub fn warm(&self, prefixes: Vec<String>) -> Result<(), InferenceError> {
+    /// Has chats read ahead of `likelihoods`, whenever the model has nothing else to do, until the memory for them is
+    /// full. `Overloaded` when too much waits already.
+    pub fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
         match self {
-            Self::Local(local) => local.warm(prefixes),
+            Self::Local(local) => local.read_ahead(chats),
             Self::Scripted(_) => Ok(()),
         }
     }
@@ -93,10 +98,19 @@ impl LanguageModel {
     }
 }
 
-/// Number of words of `continuation` that `prefix` lacks.
-fn missing_words(prefix: &str, continuation: &str) -> f32 {
+/// What to do about chats that the model has not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// Reads them now, which takes seconds.
+    Read,
+    /// Has them read when there is time, and does without.
+    Later,
+}
+
+/// Number of words of `continuation` that `chat` lacks.
+fn missing_words(chat: &[ChatMessage], continuation: &str) -> f32 {
     let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
-    let known = words(prefix);
+    let known: Vec<String> = chat.iter().flat_map(|message| words(&message.content)).collect();
     words(continuation).iter().filter(|word| !known.contains(word)).count() as f32
 }
 
@@ -167,8 +181,9 @@ mod tests {
     #[tokio::test]
     async fn scripted_likelihoods_count_missing_words() {
         let model = LanguageModel::scripted(vec![]);
-        let prefixes = vec!["Boots cost 30 euro".to_owned(), "Returns".to_owned()];
-        assert_eq!(model.likelihoods(prefixes, "boots returns".to_owned()).await.unwrap(), [-1.0, -1.0]);
-        model.warm(vec!["Boots".to_owned()]).unwrap();
+        let chats = ["Boots cost 30 euro", "Returns"].map(|content| request(content, &[]).messages).to_vec();
+        model.read_ahead(&chats).unwrap();
+        let likelihoods = model.likelihoods(chats, "boots returns".to_owned(), Unread::Later).await.unwrap();
+        assert_eq!(likelihoods, Some(vec![-1.0, -1.0]));
     }
 }

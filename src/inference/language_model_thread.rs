@@ -17,6 +17,7 @@ use super::{
     decoder::STEP_TOKENS,
     generation::GenerationWriter,
     gguf_chat::{self, ChatFormat, ChatNetwork, Sampler},
+    language_model::Unread,
     prefixes::Prefixes,
     text_stream::TextStream,
     threads,
@@ -28,12 +29,13 @@ const WAITING_MAX: usize = 4;
 
 /// One number for each thing asked about.
 type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
+type LikelihoodsReply = oneshot::Sender<Result<Option<Vec<f32>>, InferenceError>>;
 
 enum Job {
     Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter },
     Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
-    Likelihoods { prefixes: Vec<Vec<u32>>, continuation: Vec<u32>, reply: Reply },
-    Warm { prefixes: Vec<String> },
+    Likelihoods { prompts: Vec<Vec<u32>>, continuation: Vec<u32>, unread: Unread, reply: LikelihoodsReply },
+    ReadAhead { prompts: Vec<Vec<u32>> },
 }
 
 /// A handle to the chat model's thread, which ends when the handle is dropped.
@@ -87,26 +89,25 @@ impl LocalLanguageModel {
 
     pub(crate) async fn likelihoods(
         &self,
-        prefixes: Vec<String>,
-        continuation: String,
-    ) -> Result<Vec<f32>, InferenceError> {
-        let prefixes = prefixes.iter().map(|prefix| self.format.encode(prefix)).collect::<Result<Vec<_>, _>>()?;
-        let continuation = self.format.encode(&continuation)?;
-        if continuation.is_empty() || prefixes.iter().any(Vec::is_empty) {
-            return Err(InferenceError::Failed("a prefix or the continuation has no token".to_owned()));
+        chats: &[Vec<ChatMessage>],
+        continuation: &str,
+        unread: Unread,
+    ) -> Result<Option<Vec<f32>>, InferenceError> {
+        let continuation = self.format.encode(continuation)?;
+        if continuation.is_empty() {
+            return Err(InferenceError::Failed("the continuation has no token".to_owned()));
         }
-        let context = self.format.context_tokens;
-        let tokens = prefixes.iter().map(Vec::len).max().unwrap_or_default() + continuation.len();
-        if tokens > context {
-            return Err(InferenceError::ContextOverflow { tokens, context });
-        }
+        let prompt = |chat: &Vec<ChatMessage>| self.format.prompt(chat, continuation.len());
+        let prompts = chats.iter().map(prompt).collect::<Result<Vec<_>, _>>()?;
         let (reply, likelihoods) = oneshot::channel();
-        self.submit(Job::Likelihoods { prefixes, continuation, reply })?;
+        self.submit(Job::Likelihoods { prompts, continuation, unread, reply })?;
         likelihoods.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
-    pub(crate) fn warm(&self, prefixes: Vec<String>) -> Result<(), InferenceError> {
-        self.submit(Job::Warm { prefixes })
+    pub(crate) fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
+        // A passage that is too long is left out: whoever asks about it gets the error.
+        let prompts = chats.iter().filter_map(|chat| self.format.prompt(chat, 1).ok()).collect();
+        self.submit(Job::ReadAhead { prompts })
     }
 
     pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
@@ -141,7 +142,7 @@ fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>) {
                 Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => {
                     threads::let_questions_pass();
-                    prefixes.warm_a_step(&mut network.decoder, |text| format.encode(text));
+                    prefixes.read_a_step(&mut network.decoder);
                     continue;
                 }
             }
@@ -167,11 +168,16 @@ fn serve(format: &ChatFormat, network: &mut ChatNetwork, prefixes: &mut Prefixes
             });
             let _ = reply.send(scores);
         }
-        Job::Likelihoods { prefixes: texts, continuation, reply } => {
-            let likelihoods = prefixes.likelihoods(&mut network.decoder, &texts, &continuation, || reply.is_closed());
-            let _ = reply.send(likelihoods);
+        Job::Likelihoods { prompts, continuation, unread, reply } => {
+            if unread == Unread::Later && !prefixes.have(&prompts) {
+                prefixes.queue_first(prompts);
+                let _ = reply.send(Ok(None));
+                return;
+            }
+            let likelihoods = prefixes.likelihoods(&mut network.decoder, &prompts, &continuation, || reply.is_closed());
+            let _ = reply.send(likelihoods.map(Some));
         }
-        Job::Warm { prefixes: texts } => prefixes.queue(texts),
+        Job::ReadAhead { prompts } => prefixes.queue(prompts),
     }
 }
 

@@ -9,10 +9,12 @@ use super::{
     threads,
 };
 
-/// Memory for prefixes: about 16,000 tokens of a model of half a billion weights.
-const BYTES_MAX: usize = 192 << 20;
+/// Memory for prefixes: about 32,000 tokens of a model of half a billion weights, 300 passages.
+const BYTES_MAX: usize = 384 << 20;
 /// Prompts that may wait to be read ahead.
 const WAITING_MAX: usize = 16_384;
+/// The same for those that somebody has asked about.
+const WANTED_MAX: usize = 64;
 /// Tokens of continuations that are read in one step.
 const STEP_TOKENS_MAX: usize = 512;
 
@@ -23,7 +25,9 @@ pub(crate) struct Prefixes {
     bytes: usize,
     bytes_max: usize,
     clock: u64,
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Vec<u32>>,
+    /// Asked about and not read then, the latest last.
+    wanted: Vec<Vec<u32>>,
     ahead: Option<Ahead>,
 }
 
@@ -38,6 +42,8 @@ struct Entry {
 struct Ahead {
     tokens: Vec<u32>,
     sequence: Sequence,
+    /// Somebody has asked about it.
+    is_wanted: bool,
 }
 
 impl Default for Prefixes {
@@ -48,28 +54,38 @@ impl Default for Prefixes {
 
 impl Prefixes {
     fn with_limit(bytes_max: usize) -> Self {
-        let (entries, waiting) = (HashMap::new(), VecDeque::new());
-        Self { entries, bytes: 0, bytes_max, clock: 0, waiting, ahead: None }
+        let (entries, waiting, wanted) = (HashMap::new(), VecDeque::new(), Vec::new());
+        Self { entries, bytes: 0, bytes_max, clock: 0, waiting, wanted, ahead: None }
     }
 
     /// Whether prompts wait to be read ahead.
     pub(crate) fn has_work(&self) -> bool {
-        self.ahead.is_some() || !self.waiting.is_empty()
+        self.ahead.is_some() || !self.waiting.is_empty() || !self.wanted.is_empty()
+    }
+
+    /// Whether all of `prompts` were read.
+    pub(crate) fn have(&self, prompts: &[Vec<u32>]) -> bool {
+        prompts.iter().all(|prompt| self.entries.contains_key(prompt))
     }
 
     /// Adds prompts to read ahead; those beyond the limit are left out.
-    pub(crate) fn queue(&mut self, texts: Vec<String>) {
+    pub(crate) fn queue(&mut self, prompts: Vec<Vec<u32>>) {
         let room = WAITING_MAX - self.waiting.len();
-        self.waiting.extend(texts.into_iter().take(room));
+        self.waiting.extend(prompts.into_iter().take(room));
     }
 
-    /// Reads a little ahead. A prompt that the model refuses is left out: whoever asks about it gets the error.
-    pub(crate) fn warm_a_step(
-        &mut self,
-        decoder: &mut Decoder,
-        encode: impl Fn(&str) -> Result<Vec<u32>, InferenceError>,
-    ) {
-        let Some(mut ahead) = self.ahead.take().or_else(|| self.next_ahead(decoder, encode)) else { return };
+    /// Adds prompts that somebody has asked about: they are read before the others, and in the place of what was not
+    /// asked about for the longest time.
+    pub(crate) fn queue_first(&mut self, prompts: Vec<Vec<u32>>) {
+        self.wanted.retain(|wanted| !prompts.contains(wanted));
+        self.wanted.extend(prompts);
+        let excess = self.wanted.len().saturating_sub(WANTED_MAX);
+        self.wanted.drain(..excess);
+    }
+
+    /// Reads a little ahead.
+    pub(crate) fn read_a_step(&mut self, decoder: &mut Decoder) {
+        let Some(mut ahead) = self.ahead.take().or_else(|| self.next_ahead(decoder)) else { return };
         let read = ahead.sequence.len();
         let end = ahead.tokens.len().min(read + STEP_TOKENS);
         if let Err(error) = decoder.extend(&mut ahead.sequence, &ahead.tokens[read..end]) {
@@ -79,23 +95,21 @@ impl Prefixes {
         if end < ahead.tokens.len() {
             self.ahead = Some(ahead);
         } else if let Ok(prefix) = ahead.sequence.into_prefix() {
-            if self.bytes + prefix.bytes() > self.bytes_max {
+            if !ahead.is_wanted && self.bytes + prefix.bytes() > self.bytes_max {
                 // Reading further ahead would only push out what was read before.
                 self.waiting.clear();
                 return;
             }
+            self.clock += u64::from(ahead.is_wanted);
             self.insert(ahead.tokens, prefix);
         }
     }
 
-    fn next_ahead(
-        &mut self,
-        decoder: &Decoder,
-        encode: impl Fn(&str) -> Result<Vec<u32>, InferenceError>,
-    ) -> Option<Ahead> {
-        let tokens = encode(&self.waiting.pop_front()?).ok()?;
-        let is_wanted = !tokens.is_empty() && !self.entries.contains_key(&tokens);
-        is_wanted.then(|| Ahead { sequence: decoder.sequence(None, tokens.len()), tokens })
+    fn next_ahead(&mut self, decoder: &Decoder) -> Option<Ahead> {
+        let is_wanted = !self.wanted.is_empty();
+        let tokens = self.wanted.pop().or_else(|| self.waiting.pop_front())?;
+        let is_new = !tokens.is_empty() && !self.entries.contains_key(&tokens);
+        is_new.then(|| Ahead { sequence: decoder.sequence(None, tokens.len()), tokens, is_wanted })
     }
 
     /// For each of `prompts` the logarithm of the probability of `continuation`; empty when cancelled on the way.
@@ -182,21 +196,22 @@ mod tests {
     #[test]
     fn prompts_are_read_ahead_until_the_memory_is_full() {
         let Some(mut decoder) = decoder() else { return };
-        let encode = |text: &str| -> Result<Vec<u32>, InferenceError> {
-            Ok(text.bytes().map(|byte| 300 + u32::from(byte)).collect())
-        };
-        let text = |letter: &str| letter.repeat(STEP_TOKENS + 5);
-        let bytes = decoder.prefix(&encode(&text("a")).unwrap(), || ()).unwrap().bytes();
+        let prompt = |letter: u32| vec![300 + letter; STEP_TOKENS + 5];
+        let bytes = decoder.prefix(&prompt(0), || ()).unwrap().bytes();
         let mut prefixes = Prefixes::with_limit(2 * bytes);
-        prefixes.queue(vec![text("a"), String::new(), text("a"), text("b"), text("c"), text("d")]);
-        prefixes.warm_a_step(&mut decoder, encode);
+        prefixes.queue(vec![prompt(0), Vec::new(), prompt(0), prompt(1), prompt(2), prompt(3)]);
+        prefixes.read_a_step(&mut decoder);
         assert!(prefixes.entries.is_empty() && prefixes.ahead.is_some(), "a long text takes more than one step");
-        let mut steps = 1;
-        while prefixes.has_work() {
-            prefixes.warm_a_step(&mut decoder, encode);
-            steps += 1;
-            assert!(steps < 20);
-        }
-        assert_eq!((prefixes.entries.len(), prefixes.bytes), (2, 2 * bytes));
+        let mut read_all = |prefixes: &mut Prefixes| {
+            for _ in 0..20 {
+                prefixes.read_a_step(&mut decoder);
+            }
+            assert!(!prefixes.has_work());
+        };
+        read_all(&mut prefixes);
+        assert!(prefixes.have(&[prompt(0), prompt(1)]) && prefixes.bytes == 2 * bytes);
+        prefixes.queue_first(vec![prompt(3)]);
+        read_all(&mut prefixes);
+        assert!(prefixes.have(&[prompt(3)]) && prefixes.entries.len() == 2, "what is asked about takes a place");
     }
 }

@@ -69,6 +69,10 @@ fn object(builder: &mut Builder, fields: Map<String, Value>, level: u8) {
     for (key, value) in inner {
         match value {
             Value::Array(values) => list(builder, &key, values, level),
+            // "subflows" and "sections" only say that there are some.
+            Value::Object(fields) if !is_named(&key) && fields.values().all(Value::is_object) && level < DEPTH_MAX => {
+                object(builder, fields, level);
+            }
             Value::Object(fields) if level < DEPTH_MAX => {
                 builder.heading(level, &title(&key));
                 object(builder, fields, level + 1);
@@ -81,11 +85,19 @@ fn object(builder: &mut Builder, fields: Map<String, Value>, level: u8) {
 
 /// Steps and notes belong to the heading above them; only what is named for readers gets a heading of its own.
 fn list(builder: &mut Builder, key: &str, values: Vec<Value>, level: u8) {
-    let is_named = key.contains(' ') || key.chars().next().is_some_and(char::is_uppercase);
+    let is_named = is_named(key);
     if is_named {
         builder.heading(level, &title(key));
     }
+    // Of a list of steps, those without a sentence are buttons and the like.
+    let (mut prose, mut other) = (0, 0);
+    values.iter().for_each(|value| measure(value, &mut prose, &mut other));
     for value in values {
+        let (mut sentences, mut rest) = (0, 0);
+        measure(&value, &mut sentences, &mut rest);
+        if value.is_object() && sentences == 0 && prose > 0 {
+            continue;
+        }
         match value {
             Value::String(text) if !text.trim().is_empty() => builder.list_item(&text),
             Value::Object(fields) if level < DEPTH_MAX => object(builder, fields, level + 1),
@@ -96,6 +108,11 @@ fn list(builder: &mut Builder, key: &str, values: Vec<Value>, level: u8) {
     if is_named {
         builder.end_heading(level);
     }
+}
+
+/// Whether a key is written for readers.
+fn is_named(key: &str) -> bool {
+    key.contains(' ') || key.chars().any(|c| c.is_uppercase() || crate::language::is_han(c))
 }
 
 /// `return_policy` as a reader would write it.
@@ -113,20 +130,20 @@ mod tests {
     fn names_are_headings_and_sentences_are_text() {
         let text = r#"{"return_policy": {"description": "You have thirty days to decide.", "kind": "policy_7",
             "Late parcels": {"steps": [{"type": "ask", "text": "Ask the carrier for the parcel first.",
-            "notes": ["Weekends do not count", "Islands take longer"]}]}, "days": 30}}"#;
+            "notes": ["Weekends do not count", "Islands take longer"]}, {"type": "button", "name": "end"}]},
+            "days": 30}, "flows": {"Gift cards": {"text": "They are never given back."}}}"#;
         let document = read("a.json", text).unwrap();
         let said: Vec<(String, &str)> =
             document.blocks.iter().map(|block| (block.heading.join(" > "), block.text.as_str())).collect();
-        assert_eq!(
-            said,
-            [
-                ("Return policy".to_owned(), "You have thirty days to decide."),
-                ("Return policy".to_owned(), "Days: 30"),
-                ("Return policy > Late parcels".to_owned(), "Ask the carrier for the parcel first."),
-                ("Return policy > Late parcels".to_owned(), "Weekends do not count"),
-                ("Return policy > Late parcels".to_owned(), "Islands take longer"),
-            ]
-        );
+        let expected = [
+            ("Gift cards".to_owned(), "They are never given back."),
+            ("Return policy".to_owned(), "Days: 30"),
+            ("Return policy".to_owned(), "You have thirty days to decide."),
+            ("Return policy > Late parcels".to_owned(), "Ask the carrier for the parcel first."),
+            ("Return policy > Late parcels".to_owned(), "Weekends do not count"),
+            ("Return policy > Late parcels".to_owned(), "Islands take longer"),
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -103,11 +103,14 @@ impl Recommender {
     }
 
     fn about_targets(&self, question: &Question, targets: &[&Item]) -> ProductAnswer {
+        // "What is the warranty on it?", where the record states one.
+        let stated =
+            |token: &Token| targets.iter().any(|item| item.attributes.iter().any(|a| a.is_called(&token.term)));
         let asked: Vec<&Token> = question
             .parsed
             .tokens
             .iter()
-            .filter(|token| !matches!(token.kind, Kind::Filler | Kind::Service))
+            .filter(|token| token.kind != Kind::Filler && (token.kind != Kind::Service || stated(token)))
             .filter(|token| token.term != "price" && !self.is_kind_of_target(token, targets))
             .collect();
         // "how long does the battery last": the adjective belongs to the measure.
@@ -245,7 +248,7 @@ impl Recommender {
         if term == "price" {
             return Some(price(item, language));
         }
-        let asks_value = matches!(token.kind, Kind::Measure | Kind::Low | Kind::High)
+        let asks_value = matches!(token.kind, Kind::Measure | Kind::Low | Kind::High | Kind::Service)
             || question.says(&["which", "what", "how", "哪", "什么", "多"]);
         let attribute = item.attributes.iter().find(|attribute| attribute.is_called(&term));
         if let Some(attribute) = attribute {

@@ -207,7 +207,7 @@ impl LexicalIndex {
             return None;
         }
         let stem = Stemmer::create(Algorithm::English).stem(&lower).into_owned();
-        if self.knows(&stem) || is_word(&lower) {
+        if self.knows(&stem) || is_word(&lower) || is_word(&stem) {
             return None;
         }
         let errors_max = if lower.len() < 7 { 1 } else { 2 };

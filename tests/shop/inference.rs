@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use shoptalk::{
-    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Role},
+    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Role, Unread},
     models::{ModelFiles, ModelStore},
 };
 use tokio::sync::OnceCell;
@@ -198,17 +198,21 @@ async fn the_next_token_is_scored() {
 }
 
 #[tokio::test]
-async fn continuations_are_likelier_where_they_fit() {
+async fn a_question_is_likelier_after_the_passage_that_answers_it() {
     let Some(model) = chat_model().await else { return };
-    let prompt =
-        |text: &str| format!("<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\nThe capital of France is");
-    let prefixes = vec![prompt(CAPITAL), prompt("How much is a tent?"), prompt(CAPITAL)];
-    model.warm(prefixes.clone()).unwrap();
-    let paris = model.likelihoods(prefixes.clone(), " Paris".to_owned()).await.unwrap();
-    let boots = model.likelihoods(prefixes, " boots".to_owned()).await.unwrap();
-    assert!(paris.iter().zip(&boots).all(|(paris, boots)| paris > boots && *paris < 0.0), "{paris:?} {boots:?}");
-    assert!((paris[0] - paris[2]).abs() < 1e-6);
-    assert!(model.likelihoods(vec![String::new()], "x".to_owned()).await.is_err());
-    let long = vec!["word ".repeat(6000)];
-    assert!(matches!(model.likelihoods(long, "x".to_owned()).await, Err(InferenceError::ContextOverflow { .. })));
+    let about = |text: &str| request(&format!("{text}\n\nWrite a question that this text answers."), 1).messages;
+    let chats = vec![about("A tent costs 90 euro."), about("Paris is in France."), about("A tent costs 90 euro.")];
+    let ask = |chats: &[Vec<ChatMessage>], question: &str, unread| {
+        model.likelihoods(chats.to_vec(), question.to_owned(), unread)
+    };
+    assert_eq!(ask(&chats, "Where is Paris?", Unread::Later).await.unwrap(), None);
+    let price = ask(&chats, "How much is a tent?", Unread::Read).await.unwrap().unwrap();
+    let place = ask(&chats, "Where is Paris?", Unread::Later).await.unwrap().expect("the chats were read");
+    assert!(price[0] > price[1] && place[1] > place[0] && price[0] < 0.0, "{price:?} {place:?}");
+    assert!((price[0] - price[2]).abs() < 1e-6);
+    assert!(ask(&chats, "", Unread::Read).await.is_err());
+    let long = vec![request(&"word ".repeat(6000), 1).messages];
+    let error = ask(&long, "x", Unread::Read).await.unwrap_err();
+    assert!(matches!(error, InferenceError::ContextOverflow { .. }));
+    model.read_ahead(&long).unwrap();
 }
