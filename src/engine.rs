@@ -427,7 +427,9 @@ impl Engine {
                         Ok(()) => {
                             said.generated = true;
                             said.support.push(format!("kept: {text}"));
-                            return self.prompts.say(asked.language, Phrase::Translated, context! { text });
+                            let original = list_or_words(words);
+                            let values = context! { text, original };
+                            return self.prompts.say(asked.language, Phrase::Translated, values);
                         }
                         Err(error) => said.support.push(format!("refused ({error}): {text}")),
                     }
@@ -435,8 +437,7 @@ impl Engine {
                 Err(error) => said.support.push(format!("no translation: {error}")),
             }
         }
-        // A list begins on a line of its own.
-        let text = if words.starts_with('•') { format!("\n{words}") } else { words.to_owned() };
+        let text = list_or_words(words);
         self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text })
     }
 
@@ -557,6 +558,11 @@ impl Engine {
             },
         }
     }
+}
+
+/// A list begins on a line of its own.
+fn list_or_words(words: &str) -> String {
+    if words.starts_with('•') { format!("\n{words}") } else { words.to_owned() }
 }
 
 /// Without control characters; what is invisible decides nothing.

@@ -168,7 +168,7 @@ impl Prompts {
 
     /// Renders everything once with sample values.
     fn check(&self) -> Result<(), PromptError> {
-        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…" };
+        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…" };
         for language in Language::ALL {
             for phrase in Phrase::ALL {
                 let text = self

@@ -165,6 +165,8 @@ pub struct Health {
     pub encoder: String,
     /// The chat model.
     pub chat_model: ModelState,
+    /// Passages that the chat model has not read yet; until then the first ranking of their answers stands.
+    pub passages_to_read: usize,
     /// Version of documents and records that the conversations use.
     pub knowledge_version: i64,
     /// Passages that are searched.
@@ -181,6 +183,7 @@ impl Health {
             database: "opening".to_owned(),
             encoder: "loading".to_owned(),
             chat_model: ModelState::Loading,
+            passages_to_read: 0,
             knowledge_version: 0,
             passages: 0,
             products: 0,

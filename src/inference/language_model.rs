@@ -73,6 +73,14 @@ impl LanguageModel {
         }
     }
 
+    /// How many chats wait to be read ahead.
+    pub fn to_read(&self) -> usize {
+        match self {
+            Self::Local(local) => local.to_read(),
+            Self::Scripted(_) => 0,
+        }
+    }
+
     /// Tokens of a chat as the model reads it, its template included.
     pub fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
         match self {

@@ -5,6 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread,
@@ -43,6 +44,8 @@ pub struct LocalLanguageModel {
     name: String,
     format: Arc<ChatFormat>,
     jobs: SyncSender<Job>,
+    /// Chats that still have to be read ahead.
+    to_read: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for LocalLanguageModel {
@@ -56,12 +59,13 @@ impl LocalLanguageModel {
     pub(crate) fn start(files: &ModelFiles) -> Result<Self, InferenceError> {
         let (format, network) = gguf_chat::load(files)?;
         let (jobs, queue) = sync_channel(WAITING_MAX);
-        let thread_format = Arc::clone(&format);
+        let to_read = Arc::new(AtomicUsize::new(0));
+        let (thread_format, thread_to_read) = (Arc::clone(&format), Arc::clone(&to_read));
         thread::Builder::new()
             .name("chat-model".to_owned())
-            .spawn(move || run(&thread_format, network, &queue))
+            .spawn(move || run(&thread_format, network, &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
-        Ok(Self { name: files.name.clone(), format, jobs })
+        Ok(Self { name: files.name.clone(), format, jobs, to_read })
     }
 
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
@@ -106,8 +110,13 @@ impl LocalLanguageModel {
 
     pub(crate) fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
         // A passage that is too long is left out: whoever asks about it gets the error.
-        let prompts = chats.iter().filter_map(|chat| self.format.prompt(chat, 1).ok()).collect();
+        let prompts: Vec<Vec<u32>> = chats.iter().filter_map(|chat| self.format.prompt(chat, 1).ok()).collect();
+        self.to_read.fetch_add(prompts.len(), Ordering::Relaxed);
         self.submit(Job::ReadAhead { prompts })
+    }
+
+    pub(crate) fn to_read(&self) -> usize {
+        self.to_read.load(Ordering::Relaxed)
     }
 
     pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
@@ -133,9 +142,10 @@ impl LocalLanguageModel {
     }
 }
 
-fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>) {
+fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>, to_read: &AtomicUsize) {
     let mut prefixes = Prefixes::default();
     loop {
+        to_read.store(prefixes.waiting(), Ordering::Relaxed);
         let job = if prefixes.has_work() {
             match queue.try_recv() {
                 Ok(job) => job,

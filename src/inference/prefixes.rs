@@ -60,7 +60,12 @@ impl Prefixes {
 
     /// Whether prompts wait to be read ahead.
     pub(crate) fn has_work(&self) -> bool {
-        self.ahead.is_some() || !self.waiting.is_empty() || !self.wanted.is_empty()
+        self.waiting() > 0
+    }
+
+    /// How many prompts wait to be read ahead.
+    pub(crate) fn waiting(&self) -> usize {
+        usize::from(self.ahead.is_some()) + self.waiting.len() + self.wanted.len()
     }
 
     /// Whether all of `prompts` were read.

@@ -15,10 +15,9 @@ const IN_RANGE: f32 = 2.5;
 const DOUBT_BELOW: f32 = 0.8;
 /// Candidates whose likelihood is worth the time.
 const RERANKED: usize = 4;
-/// Weight of a difference of log-likelihoods, and what a passage in the other language gains beside one in the
-/// question's: its similarities are all lower. Fitted on the same questions as the rest, by 1,472 of them.
-const LIKELIHOOD: f32 = 0.17;
-const OTHER_LANGUAGE: f32 = 1.1;
+/// Weight of a difference of log-likelihoods. Fitted on the same questions as the rest: with each shop left out, the
+/// right passage then stands first for .815 of them instead of .789.
+const LIKELIHOOD: f32 = 0.16;
 
 /// The candidates between which more has to be known, best first; none when the best one leads clearly.
 pub fn doubtful(found: &[Found]) -> Vec<&Found> {
@@ -39,11 +38,10 @@ pub fn weigh(found: &mut [Found], likelihoods: &[(u32, f32)]) {
     if likelihoods.is_empty() {
         return;
     }
-    let across = |found: &Found| if found.features.cross_language { OTHER_LANGUAGE } else { 0.0 };
     let mut gains: Vec<(usize, f32)> = Vec::with_capacity(likelihoods.len());
-    for (at, found) in found.iter().enumerate() {
-        let likelihood = likelihoods.iter().find(|(place, _)| *place == found.place);
-        gains.extend(likelihood.map(|(_, likelihood)| (at, LIKELIHOOD * likelihood + across(found))));
+    for (at, candidate) in found.iter().enumerate() {
+        let likelihood = likelihoods.iter().find(|(place, _)| *place == candidate.place);
+        gains.extend(likelihood.map(|(_, likelihood)| (at, LIKELIHOOD * likelihood)));
     }
     // Only differences count: beside the other candidates the average stays where it was.
     let mean = gains.iter().map(|(_, gain)| gain).sum::<f32>() / gains.len().max(1) as f32;
@@ -142,6 +140,11 @@ fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
+        message::Language,
+        retrieval::Passage,
+    };
 
     fn features(z: f32, coverage: f32) -> Features {
         Features { z, sentence_z: z, cosine: 0.85, coverage, concepts: coverage, ..Features::default() }
@@ -162,5 +165,34 @@ mod tests {
         let inside = Features { in_range: Some(true), ..row };
         let outside = Features { in_range: Some(false), ..row };
         assert!(value(&inside) > value(&row) && value(&row) > value(&outside));
+    }
+
+    fn found(place: u32, value: f32) -> Found {
+        let chunk = Chunk {
+            id: place.to_string(),
+            heading: String::new(),
+            kind: ChunkKind::Text,
+            text: String::new(),
+            question: None,
+            cells: vec![],
+            caption: None,
+            language: Language::En,
+            search_text: String::new(),
+        };
+        let passage = Passage { document: "a.md".to_owned(), chunk, vectors: PassageVectors::default() };
+        let features = features(2.0, 0.5);
+        Found { passage: passage.into(), place, cosine: 0.85, bm25: 0.0, features, value, score: 0.0 }
+    }
+
+    #[test]
+    fn likelihoods_decide_only_between_candidates_that_lie_close_together() {
+        assert!(doubtful(&[]).is_empty() && doubtful(&[found(0, 9.0), found(1, 2.0)]).is_empty());
+        let mut close = vec![found(0, 5.0), found(1, 4.8), found(2, 1.0)];
+        let asked: Vec<u32> = doubtful(&close).iter().map(|found| found.place).collect();
+        assert_eq!(asked, [0, 1, 2]);
+        weigh(&mut close, &[(0, -40.0), (1, -30.0), (2, -41.0)]);
+        assert_eq!(close.iter().map(|found| found.place).collect::<Vec<_>>(), [1, 0, 2]);
+        let sum: f32 = close.iter().map(|found| found.value).sum();
+        assert!((sum - 10.8).abs() < 1e-4, "the average stays");
     }
 }
