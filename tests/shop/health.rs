@@ -25,7 +25,7 @@ async fn a_shop_that_wants_no_chat_model_is_ready_and_counts_its_turns() {
     assert_eq!(reqwest::get(format!("{}/healthz", shop.url())).await.unwrap().text().await.unwrap(), "ok");
     let expected = json!({
         "status": "ready", "database": "ok", "encoder": "hashed", "chat_model": "absent",
-        "knowledge_version": 0, "passages": 0, "products": 0,
+        "knowledge_version": 0, "passages": 0, "passages_to_read": 0, "products": 0,
     });
     assert_eq!(readyz(&shop).await, (200, expected));
     let sent = reqwest::Client::new()

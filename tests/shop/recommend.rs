@@ -168,6 +168,26 @@ fn electronics() -> Recommender {
 }
 
 #[test]
+fn a_promise_in_the_record_is_told_by_itself() {
+    let records = "Q1|Pinemoss Candle|Scented candle.|Candles|9.00|4|warranty_information=3 months warranty;return_policy=No return policy|";
+    let shop = Recommender::build(shop(records), &[]);
+    let said = |text: &str| match ask(&shop).hint(ProductWish::Property).answer(text) {
+        ProductAnswer::Fact { text, .. } => text,
+        other => panic!("{other:?}"),
+    };
+    let warranty = said("What is the warranty on the Pinemoss Candle?");
+    assert_eq!(warranty, "The Pinemoss Candle is listed with warranty information: 3 months warranty.");
+    let returns = said("Can I return the Pinemoss Candle?");
+    assert_eq!(returns, "The Pinemoss Candle is listed with return policy: No return policy.");
+}
+
+#[test]
+fn a_shop_without_a_catalogue_does_not_say_what_it_does_not_sell() {
+    let shop = Recommender::build(vec![], &[]);
+    assert!(matches!(ask(&shop).answer("Do you sell fishing rods?"), ProductAnswer::NotAboutProducts));
+}
+
+#[test]
 fn every_stated_condition_is_met() {
     let shop = electronics();
     for (text, expected) in [
