@@ -166,14 +166,14 @@ pub(crate) enum Sampler {
     /// Always the likeliest.
     Greedy,
     /// From the likely ones, by chance.
-    TopP(LogitsProcessor),
+    TopP(Box<LogitsProcessor>),
 }
 
 impl Sampler {
     pub(crate) fn new(temperature: f32, seed: u64) -> Self {
         if temperature > 0.0 {
             let sampling = Sampling::TopP { p: TOP_P, temperature: f64::from(temperature) };
-            Self::TopP(LogitsProcessor::from_sampling(seed, sampling))
+            Self::TopP(Box::new(LogitsProcessor::from_sampling(seed, sampling)))
         } else {
             Self::Greedy
         }

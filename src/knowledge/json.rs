@@ -91,7 +91,9 @@ fn list(builder: &mut Builder, key: &str, values: Vec<Value>, level: u8) {
     }
     // Of a list of steps, those without a sentence are buttons and the like.
     let (mut prose, mut other) = (0, 0);
-    values.iter().for_each(|value| measure(value, &mut prose, &mut other));
+    for value in &values {
+        measure(value, &mut prose, &mut other);
+    }
     for value in values {
         let (mut sentences, mut rest) = (0, 0);
         measure(&value, &mut sentences, &mut rest);

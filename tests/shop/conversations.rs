@@ -15,6 +15,7 @@ use shoptalk::{
     app::{self, App, Models, ask::BatchLine},
     config::Config,
     engine::Clock,
+    inference::LanguageModel,
     message::{Channel, Language, Reply, Route},
     models::ModelStore,
 };
@@ -234,6 +235,20 @@ async fn golden_conversations_go_as_they_are_written() {
     row("all", &all);
     println!("{reports}{table}");
     assert!(all.surprises == 0, "{} turns went otherwise than their file says; see above", all.surprises);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_model_takes_a_second_look_where_passages_lie_close_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(app) = demo_shop(dir.path()).await else { return };
+    app.language_model.fill(LanguageModel::scripted(vec![]));
+    let prompt = async |say: &str| {
+        let line = BatchLine { id: say.to_owned(), turns: vec![say.to_owned()], customer: None };
+        app::ask::hold(&app, &line).await.unwrap().remove(0).trace.prompt
+    };
+    assert_eq!(prompt("When do you take the money from my Visa?").await.as_deref(), Some("question v1"));
+    assert_eq!(prompt("How much is home delivery in mainland Great Britain?").await, None, "one passage leads clearly");
+    assert_eq!(prompt("Hello!").await, None);
 }
 
 #[test]
