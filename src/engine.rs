@@ -19,7 +19,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 use crate::{
     answer::{self, Extract},
     conversation::{Conversation, Event, Exchange},
-    inference::{Encoders, InferenceError, LanguageModelSlot, Unread},
+    inference::{Encoders, InferenceError, LanguageModelSlot, QuestionVectors, Unread},
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
@@ -27,7 +27,7 @@ use crate::{
     },
     privacy,
     prompts::{Phrase, Prompts},
-    retrieval::{Found, Lookup, Question},
+    retrieval::{Found, Lookup, Question, vector::dot},
     storage::{StorageError, Store},
 };
 
@@ -274,10 +274,13 @@ impl Engine {
         let snapshot = self.snapshot();
         let masked = with_emoji_names(&privacy::mask(text));
         // The encoder has a token of its own for every usual word of its languages; pieces speak for a typing error.
-        let is_word = |word: &str| self.encoders.main.count_tokens(word) <= 1;
+        let encoders = [Some(&self.encoders.main), self.encoders.english.as_ref()];
+        let is_word = |word: &str| encoders.iter().flatten().any(|encoder| encoder.count_tokens(word) <= 1);
         let masked = snapshot.knowledge.lexical().respell(&masked, &is_word);
         let last = conversation.memory.last();
-        let before = follow_up::follow_up(&masked, last);
+        let completed = self.completed(&masked, last).await?;
+        let before = if completed.is_some() { None } else { follow_up::follow_up(&masked, last) };
+        let masked = completed.unwrap_or(masked);
         let mut texts = single_questions(&masked);
         texts.extend(before.map(|before| before.question.to_owned()));
         let vectors = self.encoders.embed_questions(texts.clone(), language == Language::En).await?;
@@ -316,6 +319,29 @@ impl Engine {
             None => None,
         };
         Ok(Asked { lookups, found, raw: text, language, scores, intent, merchant, snapshot, context, reranked: false })
+    }
+
+    /// "And a tent?" as the question before it, asked about tents: the new thing takes the place of what is most like it.
+    /// Only after an answer from the documents; what follows products is the recommender's to understand.
+    async fn completed(&self, text: &str, last: Option<&Exchange>) -> Result<Option<String>, EngineError> {
+        let Some(last) = last.filter(|last| !last.chunks.is_empty() && last.products.is_empty()) else {
+            return Ok(None);
+        };
+        let Some(thing) = follow_up::other_thing(text) else { return Ok(None) };
+        let places = follow_up::places(&last.question);
+        let texts = places.iter().map(|place| last.question[place.clone()].to_owned());
+        let texts: Vec<String> = std::iter::once(thing.to_owned()).chain(texts).collect();
+        let is_english = detect_language(thing) == Some(Language::En);
+        // The English encoder tells single words apart far better.
+        let vector = |vectors: QuestionVectors| {
+            if vectors.english.is_empty() { vectors.main } else { vectors.english }
+        };
+        let vectors = self.encoders.embed_questions(texts, is_english).await?;
+        let vectors: Vec<Vec<f32>> = vectors.into_iter().map(vector).collect();
+        let Some((wanted, vectors)) = vectors.split_first() else { return Ok(None) };
+        let likeness = |vector: &Vec<f32>| dot(vector, wanted);
+        let likest = places.iter().zip(vectors).max_by(|a, b| likeness(a.1).total_cmp(&likeness(b.1)));
+        Ok(likest.map(|(place, _)| follow_up::completed(&last.question, place, thing)))
     }
 
     /// Which way the turn goes.

@@ -1,6 +1,6 @@
 //! Words: how a text is cut into terms in English and Chinese, and BM25 over them with tolerance for typing errors.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, ops::Range, sync::LazyLock};
 
 use jieba_rs::Jieba;
 use rust_stemmers::{Algorithm, Stemmer};
@@ -104,6 +104,35 @@ fn chinese_terms(run: &str, found: &mut Vec<Term>) {
         let text: String = std::iter::once('·').chain(pair.iter().copied()).collect();
         found.push(Term { text, stop: false });
     }
+}
+
+/// Where the words of `text` that say something stand: Latin words whole, Chinese ones as they are segmented.
+pub fn content_words(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        let run =
+            |belongs: &dyn Fn(char) -> bool| text[at..].find(|c: char| !belongs(c)).map_or(text.len(), |n| at + n);
+        if is_han(first) {
+            let end = run(&is_han);
+            for token in JIEBA.cut(&text[at..end], false) {
+                let word = token.word;
+                if !STOP_WORDS_ZH.contains(&word) {
+                    found.push(at..at + word.len());
+                }
+                at += word.len();
+            }
+        } else if first.is_alphanumeric() {
+            let end = run(&|c| !is_han(c) && (c.is_alphanumeric() || matches!(c, '\'' | '’' | '-')));
+            if !STOP_WORDS.contains(&text[at..end].to_lowercase().as_str()) {
+                found.push(at..end);
+            }
+            at = end;
+        } else {
+            at += first.len_utf8();
+        }
+    }
+    found
 }
 
 /// BM25 (Robertson and Zaragoza 2009) over a fixed set of passages.
