@@ -4,6 +4,7 @@
 
 mod chat;
 mod embed;
+mod peers;
 mod retrieve;
 mod serve;
 
@@ -35,6 +36,15 @@ impl Suite {
             Self::Serve => "serve",
         }
     }
+}
+
+/// Another engine to measure beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// llama.cpp, for the chat model.
+    LlamaCpp,
+    /// onnxruntime, for the encoder.
+    OnnxRuntime,
 }
 
 /// Named figures, in the order in which they were measured.
@@ -85,12 +95,14 @@ impl fmt::Display for Figures {
 }
 
 /// Measures and prints: a line per figure, or one JSON object.
-pub async fn run(config: Config, suite: Suite, json: bool) -> anyhow::Result<()> {
+pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool) -> anyhow::Result<()> {
+    let is_compared = matches!((suite, against), (_, None) | (Suite::Chat, Some(Peer::LlamaCpp)));
+    anyhow::ensure!(is_compared, "only `bench chat --against llama.cpp` compares so far");
     let mut figures = Figures::default();
     figures.text("suite", suite.name());
     figures.count("threads", std::thread::available_parallelism()?.get());
     match suite {
-        Suite::Chat => chat::measure(&config, &mut figures).await?,
+        Suite::Chat => chat::measure(&config, &mut figures, against).await?,
         Suite::Embed => embed::measure(&config, &mut figures).await?,
         Suite::Retrieve => retrieve::measure(&mut figures).await?,
         Suite::Serve => serve::measure(&config, &mut figures).await?,

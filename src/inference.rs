@@ -9,7 +9,7 @@ mod bert;
 mod bert_reference;
 mod bert_weights;
 mod chat_template;
-mod decoder;
+pub(crate) mod decoder;
 mod e5_wheel;
 mod embedder;
 mod embedder_thread;

@@ -186,6 +186,15 @@ enum Against {
     OnnxRuntime,
 }
 
+impl Against {
+    fn peer(self) -> bench::Peer {
+        match self {
+            Self::LlamaCpp => bench::Peer::LlamaCpp,
+            Self::OnnxRuntime => bench::Peer::OnnxRuntime,
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     Documents,
@@ -300,11 +309,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Bench { suite, config, against, json } => {
-            anyhow::ensure!(
-                against.is_none(),
-                "comparing with another engine is not built in yet; measure without --against"
-            );
-            bench::run(Config::load(config.as_deref())?, suite.suite(), json).await?;
+            let against = against.map(Against::peer);
+            bench::run(Config::load(config.as_deref())?, suite.suite(), against, json).await?;
         }
         Command::Ask { shop, question, batch, json, explain } => {
             let config = shop.load()?;

@@ -4,9 +4,8 @@
 use std::arch::x86_64::*;
 
 use super::{
-    format::Codec,
     lanes::{Kernel, Lanes, ROUND},
-    tile::{Micro, Tile},
+    tile::{Micro, Tile, Weights},
 };
 
 /// The tier `Avx2`.
@@ -34,12 +33,12 @@ macro_rules! common {
             if left == 3 { 2 } else { left.min(4) }
         }
 
-        unsafe fn tile<C: Codec>(rows: usize, tile: Tile) {
+        unsafe fn tile<W: Weights>(rows: usize, tile: Tile) {
             unsafe {
                 match rows {
-                    1 => Self::dispatch(Micro::<C, 1, 4>::new(tile)),
-                    2 => Self::dispatch(Micro::<C, 2, 2>::new(tile)),
-                    _ => Self::dispatch(Micro::<C, 4, 1>::new(tile)),
+                    1 => Self::dispatch(Micro::<W, 1, 4>::new(tile)),
+                    2 => Self::dispatch(Micro::<W, 2, 2>::new(tile)),
+                    _ => Self::dispatch(Micro::<W, 4, 1>::new(tile)),
                 }
             }
         }
@@ -151,6 +150,11 @@ macro_rules! common {
         #[inline(always)]
         unsafe fn load_bytes(from: *const u8) -> __m256i {
             unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_bytes(to: *mut u8, bytes: __m256i) {
+            unsafe { _mm256_storeu_si256(to.cast(), bytes) }
         }
 
         #[inline(always)]

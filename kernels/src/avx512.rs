@@ -4,9 +4,8 @@
 use std::arch::x86_64::*;
 
 use super::{
-    format::Codec,
     lanes::{Kernel, Lanes, ROUND},
-    tile::{Micro, Tile},
+    tile::{Micro, Tile, Weights},
 };
 
 /// The tier `Avx512Vnni`.
@@ -38,15 +37,15 @@ impl Lanes for Avx512 {
         }
     }
 
-    unsafe fn tile<C: Codec>(rows: usize, tile: Tile) {
+    unsafe fn tile<W: Weights>(rows: usize, tile: Tile) {
         unsafe {
             match rows {
-                1 => Self::dispatch(Micro::<C, 1, 2>::new(tile)),
-                2 => Self::dispatch(Micro::<C, 2, 2>::new(tile)),
-                3 => Self::dispatch(Micro::<C, 3, 2>::new(tile)),
-                4 => Self::dispatch(Micro::<C, 4, 2>::new(tile)),
-                5 => Self::dispatch(Micro::<C, 5, 2>::new(tile)),
-                _ => Self::dispatch(Micro::<C, 6, 2>::new(tile)),
+                1 => Self::dispatch(Micro::<W, 1, 2>::new(tile)),
+                2 => Self::dispatch(Micro::<W, 2, 2>::new(tile)),
+                3 => Self::dispatch(Micro::<W, 3, 2>::new(tile)),
+                4 => Self::dispatch(Micro::<W, 4, 2>::new(tile)),
+                5 => Self::dispatch(Micro::<W, 5, 2>::new(tile)),
+                _ => Self::dispatch(Micro::<W, 6, 2>::new(tile)),
             }
         }
     }
@@ -158,6 +157,11 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> __m512i {
         unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(to: *mut u8, bytes: __m512i) {
+        unsafe { _mm512_storeu_si512(to.cast(), bytes) }
     }
 
     #[inline(always)]

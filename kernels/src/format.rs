@@ -125,6 +125,11 @@ impl Format {
         matches!(self.scales(), Scales::HalfAndMin | Scales::SuperAndMin)
     }
 
+    /// Whether a block of a tile has two scales a column.
+    pub(super) const fn has_two_scales(self) -> bool {
+        !matches!(self.scales(), Scales::Half)
+    }
+
     /// Bytes before every eight blocks of a tile: the half floats of 256 inputs.
     pub(super) const fn head_bytes(self) -> usize {
         match self.scales() {

@@ -1,7 +1,7 @@
 //! One register of an instruction set, and what the kernels do with it. A kernel is written once over `Lanes`; each
 //! tier implements the trait with its own instructions and compiles the kernel with them switched on.
 
-use super::{format::Codec, tile::Tile};
+use super::tile::{Tile, Weights};
 
 /// Adding this to a float of moderate size leaves a whole number in its low bits.
 pub(super) const ROUND: f32 = 12_582_912.0;
@@ -42,7 +42,7 @@ pub(super) trait Lanes: Copy + 'static {
     /// How many of `left` activation rows the next `tile` takes.
     fn tile_rows(left: usize) -> usize;
     /// Multiplies a tile of weights with `rows` activation rows, a number that `tile_rows` gave.
-    unsafe fn tile<C: Codec>(rows: usize, tile: Tile);
+    unsafe fn tile<W: Weights>(rows: usize, tile: Tile);
     /// Asks for a cache line that will be read soon; any address is allowed.
     unsafe fn prefetch(address: *const u8);
 
@@ -76,6 +76,8 @@ pub(super) trait Lanes: Copy + 'static {
     unsafe fn to_f(values: Self::I) -> Self::F;
     /// Reads `4 * COUNT` bytes.
     unsafe fn load_bytes(from: *const u8) -> Self::I;
+    /// Writes `4 * COUNT` bytes.
+    unsafe fn store_bytes(to: *mut u8, bytes: Self::I);
     /// `(bytes >> right << left) & mask` in each byte; one of the shifts is 0, and the mask keeps no bit that came
     /// from a neighbour.
     unsafe fn select_bits(bytes: Self::I, right: i32, left: i32, mask: u8) -> Self::I;

@@ -1,6 +1,6 @@
 //! Linear layers: quantized rows times packed matrices, split among threads by tiles of 32 outputs.
 
-use std::ops::Range;
+use std::{cell::RefCell, marker::PhantomData, ops::Range};
 
 use super::{
     Activations, KernelError, PackedMatrix, Processor,
@@ -8,7 +8,7 @@ use super::{
         BLOCK, Codec, CodecQ4K, CodecQ5K, CodecQ6K, CodecQ40, CodecQ41, CodecQ50, CodecQ51, CodecQ80, Format, TILE,
     },
     lanes::{Kernel, Lanes},
-    tile::Tile,
+    tile::{Packed, Tile, UNPACKED_BLOCK, Unpack, Unpacked, Weights},
 };
 
 /// Activations of this size stay in a core's second-level cache while the weights stream by.
@@ -17,6 +17,28 @@ const ROWS_BYTES_MAX: usize = 384 << 10;
 const TILE_ROWS_MAX: usize = 8;
 /// Parts for each thread: a thread that was interrupted leaves the rest to others.
 const PARTS_A_THREAD: usize = 4;
+
+/// From so many rows on it pays to take packed weights apart once for all of them.
+const ROWS_TO_UNPACK: usize = 16;
+
+/// Calls `work` with `bytes` of this thread's own memory, aligned to cache lines and kept for the next time.
+fn with_room(bytes: usize, work: impl FnOnce(*mut u8)) {
+    #[derive(Clone, Copy)]
+    #[repr(C, align(64))]
+    struct Line {
+        _bytes: [u8; 64],
+    }
+    thread_local! {
+        static ROOM: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    }
+    ROOM.with_borrow_mut(|room| {
+        let lines = bytes.div_ceil(size_of::<Line>());
+        if room.len() < lines {
+            room.resize(lines, Line { _bytes: [0; 64] });
+        }
+        work(room.as_mut_ptr().cast());
+    });
+}
 
 /// `y = W x + b` with a packed matrix.
 #[derive(Debug, Clone)]
@@ -129,18 +151,27 @@ impl Tiles<'_> {
     /// The processor has the instructions of `L`.
     unsafe fn run_format<L: Lanes, C: Codec>(&self) {
         let rows = self.job.input.rows();
+        let blocks = self.job.input.inputs() / BLOCK;
+        let is_unpacked = rows >= ROWS_TO_UNPACK && !C::FORMAT.is_bytes();
         let chunk = (ROWS_BYTES_MAX / self.job.input.inputs()).max(TILE_ROWS_MAX);
         let mut begin = 0;
         while begin < rows {
             // A short rest joins the last chunk.
             let end = if rows - begin <= chunk + chunk / 2 { rows } else { begin + chunk };
             for tile in self.tiles.clone() {
-                let mut row = begin;
-                while row < end {
-                    let count = L::tile_rows(end - row);
-                    // SAFETY: as for this function; the rows exist.
-                    unsafe { self.tile::<L, C>(tile, row, count, row == begin) };
-                    row += count;
+                let packed = self.job.layer.matrix.tile(tile).as_ptr();
+                if is_unpacked {
+                    with_room(blocks * UNPACKED_BLOCK, |to| {
+                        let unpack = Unpack::<C> { from: packed, blocks, to, codec: PhantomData };
+                        // SAFETY: as for this function; the tile has as many blocks as the rows, and there is room.
+                        unsafe {
+                            L::dispatch(unpack);
+                            self.rows::<L, Unpacked<C>>(tile, to, begin..end);
+                        }
+                    });
+                } else {
+                    // SAFETY: as for this function.
+                    unsafe { self.rows::<L, Packed<C>>(tile, packed, begin..end) };
                 }
             }
             begin = end;
@@ -148,15 +179,34 @@ impl Tiles<'_> {
     }
 
     /// # Safety
-    /// As for `run_format`; `row + count` is at most the number of rows.
-    unsafe fn tile<L: Lanes, C: Codec>(&self, tile: usize, row: usize, count: usize, is_first: bool) {
+    /// As for `run_format`; the rows exist, and `weights` are those of the tile.
+    unsafe fn rows<L: Lanes, W: Weights>(&self, tile: usize, weights: *const u8, rows: Range<usize>) {
+        let mut row = rows.start;
+        while row < rows.end {
+            let count = L::tile_rows(rows.end - row);
+            // SAFETY: as for this function.
+            unsafe { self.tile::<L, W>(tile, weights, row, count, row == rows.start) };
+            row += count;
+        }
+    }
+
+    /// # Safety
+    /// As for `rows`; `row + count` is at most the number of rows.
+    unsafe fn tile<L: Lanes, W: Weights>(
+        &self,
+        tile: usize,
+        weights: *const u8,
+        row: usize,
+        count: usize,
+        is_first: bool,
+    ) {
         let Job { layer, input, to } = self.job;
         let (outputs, blocks) = (layer.outputs(), input.inputs() / BLOCK);
         let bias = layer.bias.get(tile * TILE..(tile + 1) * TILE).map_or(std::ptr::null(), <[f32]>::as_ptr);
         // SAFETY: `row` is one of `outputs` floats, and the tile's first column is one of them.
         let to = unsafe { to.add(row * outputs + tile * TILE) };
         let mut job = Tile {
-            weights: layer.matrix.tile(tile).as_ptr(),
+            weights,
             bias,
             blocks,
             quants: input.quants[row * input.inputs()..].as_ptr(),
@@ -168,7 +218,7 @@ impl Tiles<'_> {
         let columns = TILE.min(outputs - tile * TILE);
         if columns == TILE {
             // SAFETY: the pointers hold `count` rows, and the result's rows hold 32 columns from here.
-            unsafe { L::tile::<C>(count, job) };
+            unsafe { L::tile::<W>(count, job) };
             return;
         }
         // The last tile is padded: its sums go through a buffer that has room for the padding.
@@ -176,7 +226,7 @@ impl Tiles<'_> {
         (job.to, job.stride) = (buffer.as_mut_ptr(), TILE);
         // SAFETY: as above, with `count` at most `TILE_ROWS_MAX`; the copies go to `columns` columns of own rows.
         unsafe {
-            L::tile::<C>(count, job);
+            L::tile::<W>(count, job);
             for (index, sums) in buffer.chunks_exact(TILE).take(count).enumerate() {
                 std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(index * outputs), columns);
             }

@@ -5,9 +5,8 @@ use std::array;
 use half::f16;
 
 use super::{
-    format::Codec,
     lanes::{Kernel, Lanes, ROUND},
-    tile::{Micro, Tile},
+    tile::{Micro, Tile, Weights},
 };
 
 /// The tier `Scalar`.
@@ -35,11 +34,11 @@ impl Lanes for Portable {
         if left < 4 { 1 } else { 4 }
     }
 
-    unsafe fn tile<C: Codec>(rows: usize, tile: Tile) {
+    unsafe fn tile<W: Weights>(rows: usize, tile: Tile) {
         unsafe {
             match rows {
-                1 => Self::dispatch(Micro::<C, 1, 1>::new(tile)),
-                _ => Self::dispatch(Micro::<C, 4, 1>::new(tile)),
+                1 => Self::dispatch(Micro::<W, 1, 1>::new(tile)),
+                _ => Self::dispatch(Micro::<W, 4, 1>::new(tile)),
             }
         }
     }
@@ -151,6 +150,11 @@ impl Lanes for Portable {
     unsafe fn load_bytes(from: *const u8) -> [u32; COUNT] {
         let lanes = unsafe { from.cast::<[[u8; 4]; COUNT]>().read_unaligned() };
         lanes.map(u32::from_le_bytes)
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(to: *mut u8, bytes: [u32; COUNT]) {
+        unsafe { to.cast::<[[u8; 4]; COUNT]>().write_unaligned(bytes.map(u32::to_le_bytes)) }
     }
 
     #[inline(always)]

@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn every_tier_multiplies_as_the_scalar_one(
         format in 0..GGML.len(), outputs in 1..140_usize, super_blocks in 1..3_usize, odd_blocks in 0..8_usize,
-        rows in 1..20_usize, threads in 1..3_usize, seed in any::<u64>(), has_bias in any::<bool>(),
+        rows in 1..40_usize, threads in 1..3_usize, seed in any::<u64>(), has_bias in any::<bool>(),
     ) {
         let is_k = GGML[format].0.ggml_block().1 == 256;
         let inputs = super_blocks * 256 + if is_k { 0 } else { odd_blocks * 32 };

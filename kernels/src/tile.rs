@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::{
     activations::BlockScale,
-    format::{BLOCK, Codec, SUPER, Scales, TILE},
+    format::{BLOCK, Codec, Format, Scales, TILE},
     lanes::{Kernel, Lanes},
 };
 
@@ -14,10 +14,38 @@ const GROUP: usize = 4;
 /// How many blocks ahead of its use a weight is asked for; far enough to hide the latency of memory.
 const PREFETCH_BLOCKS: usize = 6;
 
+/// Where a kernel takes weights from, as a type, so that it is compiled for each.
+pub(super) trait Weights {
+    /// The format of the packed weights.
+    const FORMAT: Format;
+    /// Whether they were unpacked before: a byte for each `q`, floats for the scales.
+    const IS_UNPACKED: bool;
+}
+
+/// Packed weights, taken apart anew for every few rows.
+pub(super) struct Packed<C>(PhantomData<C>);
+
+impl<C: Codec> Weights for Packed<C> {
+    const FORMAT: Format = C::FORMAT;
+    const IS_UNPACKED: bool = false;
+}
+
+/// Weights that `Unpack` has taken apart once for many rows.
+pub(super) struct Unpacked<C>(PhantomData<C>);
+
+impl<C: Codec> Weights for Unpacked<C> {
+    const FORMAT: Format = C::FORMAT;
+    const IS_UNPACKED: bool = true;
+}
+
+/// Bytes of an unpacked block: 32 x 32 bytes in the order of `Format::Q8_0`, and two floats a column (the scale and the
+/// minimum, or the scales of both halves).
+pub(super) const UNPACKED_BLOCK: usize = TILE * BLOCK + 2 * 4 * TILE;
+
 /// What a tile is multiplied with, and where the result goes. The pointers are valid for the rows that are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tile {
-    /// `Format::tile_bytes` packed bytes.
+    /// `Format::tile_bytes` packed bytes, or `UNPACKED_BLOCK` for each block.
     pub(super) weights: *const u8,
     /// 32 floats that the sums begin with, or null.
     pub(super) bias: *const f32,
@@ -35,18 +63,18 @@ pub(super) struct Tile {
 }
 
 /// A `Tile` times `R` rows, `V` registers of columns at a time.
-pub(super) struct Micro<C, const R: usize, const V: usize> {
+pub(super) struct Micro<W, const R: usize, const V: usize> {
     tile: Tile,
-    codec: PhantomData<C>,
+    weights: PhantomData<W>,
 }
 
-impl<C: Codec, const R: usize, const V: usize> Micro<C, R, V> {
+impl<W: Weights, const R: usize, const V: usize> Micro<W, R, V> {
     pub(super) fn new(tile: Tile) -> Self {
-        Self { tile, codec: PhantomData }
+        Self { tile, weights: PhantomData }
     }
 }
 
-impl<C: Codec, const R: usize, const V: usize> Kernel for Micro<C, R, V> {
+impl<W: Weights, const R: usize, const V: usize> Kernel for Micro<W, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -54,41 +82,168 @@ impl<C: Codec, const R: usize, const V: usize> Kernel for Micro<C, R, V> {
         let mut first = 0;
         while first < TILE {
             // SAFETY: the tile's pointers are valid for `R` rows, and the caller has the instructions of `L`.
-            unsafe { Columns::<L, C, R, V>::run(&self.tile, first) };
+            unsafe { Columns::<L, W, R, V>::run(&self.tile, first) };
             first += V * L::COUNT;
         }
     }
 }
 
+/// One block of a tile's weights.
+#[derive(Clone, Copy)]
+struct Block {
+    /// The bits of `q`.
+    bits: *const u8,
+    /// Its scales.
+    scales: *const u8,
+    /// The half floats of its superblock.
+    head: *const u8,
+}
+
+// SAFETY of every block below: the pointers are into a tile of weights, and offsets stay within its block.
+impl Block {
+    #[inline(always)]
+    unsafe fn of<W: Weights>(weights: *const u8, block: usize) -> Self {
+        unsafe {
+            if W::IS_UNPACKED {
+                let bits = weights.add(block * UNPACKED_BLOCK);
+                return Self { bits, scales: bits.add(TILE * BLOCK), head: bits };
+            }
+            let (at, head) = W::FORMAT.block_at(block);
+            let bits = weights.add(at);
+            Self { bits, scales: bits.add(W::FORMAT.scales_at()), head: weights.add(head) }
+        }
+    }
+
+    /// The first or the second scale (0 or 1; the minimum where there is one) of the columns from `column` on.
+    #[inline(always)]
+    unsafe fn scale<L: Lanes, W: Weights>(self, which: usize, column: usize) -> L::F {
+        unsafe {
+            let at = which * TILE + column;
+            if W::IS_UNPACKED {
+                return L::load(self.scales.add(4 * at).cast());
+            }
+            let half = |from: *const u8, at: usize| L::load_f16(from.add(2 * at).cast());
+            match W::FORMAT.scales() {
+                Scales::Half | Scales::HalfAndMin => half(self.scales, at),
+                Scales::SuperAndMin => L::mul(half(self.head, at), L::load_u8(self.scales.add(at))),
+                Scales::SuperSigned => L::mul(half(self.head, column), L::load_i8(self.scales.add(at))),
+            }
+        }
+    }
+
+    /// `q` of group `G`, for the columns from `column` on.
+    #[inline(always)]
+    unsafe fn decode<L: Lanes, W: Weights, const G: usize>(self, column: usize) -> L::I {
+        unsafe {
+            let (half, lane) = (column / (TILE / 2), column % (TILE / 2) * GROUP);
+            if W::IS_UNPACKED || W::FORMAT.is_bytes() {
+                return L::load_bytes(self.bits.add(byte_at(G, column)));
+            }
+            let low = self.bits.add(half * W::FORMAT.low_bytes() / 2 + lane);
+            let low = L::select_bits(L::load_bytes(low.add(G / 2 * 64)), (G % 2 * 4) as i32, 0, 15);
+            let bits = W::FORMAT.high_bits();
+            if bits == 0 {
+                return low;
+            }
+            let groups = 8 / bits;
+            let high = self.bits.add(W::FORMAT.low_bytes() + half * 64 * bits + G / groups * 64 + lane);
+            let shift = (G % groups * bits) as i32 - 4;
+            let mask = ((1 << bits) - 1) << 4;
+            L::or(low, L::select_bits(L::load_bytes(high), shift.max(0), (-shift).max(0), mask))
+        }
+    }
+
+    /// Asks for the bytes of a block `PREFETCH_BLOCKS` later.
+    #[inline(always)]
+    unsafe fn prefetch<L: Lanes, W: Weights>(self) {
+        let mut line = 0;
+        while line < W::FORMAT.block_bytes() {
+            // The address may lie behind the weights: it is never read, only asked for.
+            unsafe { L::prefetch(self.bits.wrapping_add(PREFETCH_BLOCKS * W::FORMAT.block_bytes() + line)) };
+            line += 64;
+        }
+    }
+}
+
+/// Where the byte of the first of the four inputs of a group lies in a block of bytes.
+#[inline(always)]
+fn byte_at(group: usize, column: usize) -> usize {
+    column / (TILE / 2) * (TILE * BLOCK / 2) + group * 64 + column % (TILE / 2) * GROUP
+}
+
+/// Takes a tile of packed weights apart, `UNPACKED_BLOCK` bytes for each of its blocks.
+pub(super) struct Unpack<C> {
+    /// The packed tile.
+    pub(super) from: *const u8,
+    pub(super) blocks: usize,
+    pub(super) to: *mut u8,
+    pub(super) codec: PhantomData<C>,
+}
+
+impl<C: Codec> Kernel for Unpack<C> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        for index in 0..self.blocks {
+            // SAFETY: whoever made this value vouches for `blocks` blocks behind both pointers; offsets stay within one.
+            unsafe {
+                let block = Block::of::<Packed<C>>(self.from, index);
+                block.prefetch::<L, Packed<C>>();
+                let to = self.to.add(index * UNPACKED_BLOCK);
+                let mut column = 0;
+                while column < TILE {
+                    Self::group::<L, 0>(block, to, column);
+                    Self::group::<L, 1>(block, to, column);
+                    Self::group::<L, 2>(block, to, column);
+                    Self::group::<L, 3>(block, to, column);
+                    Self::group::<L, 4>(block, to, column);
+                    Self::group::<L, 5>(block, to, column);
+                    Self::group::<L, 6>(block, to, column);
+                    Self::group::<L, 7>(block, to, column);
+                    let scales: *mut f32 = to.add(TILE * BLOCK).cast();
+                    L::store(scales.add(column), block.scale::<L, Packed<C>>(0, column));
+                    if C::FORMAT.has_two_scales() {
+                        L::store(scales.add(TILE + column), block.scale::<L, Packed<C>>(1, column));
+                    }
+                    column += L::COUNT;
+                }
+            }
+        }
+    }
+}
+
+impl<C: Codec> Unpack<C> {
+    /// # Safety
+    /// As for the whole: both blocks exist.
+    #[inline(always)]
+    unsafe fn group<L: Lanes, const G: usize>(block: Block, to: *mut u8, column: usize) {
+        unsafe { L::store_bytes(to.add(byte_at(G, column)), block.decode::<L, Packed<C>, G>(column)) }
+    }
+}
+
 /// Sums of `V` registers of columns, beginning at column `first`.
-struct Columns<L: Lanes, C, const R: usize, const V: usize> {
+struct Columns<L: Lanes, W, const R: usize, const V: usize> {
     sums: [[L::F; V]; R],
-    codec: PhantomData<C>,
+    weights: PhantomData<W>,
 }
 
 // SAFETY of every block below: the pointers of a `Tile` are valid for `R` rows of `blocks` blocks; all offsets stay
 // within a block of the tile, a row of activations or the 32 columns of a row of sums.
-impl<L: Lanes, C: Codec, const R: usize, const V: usize> Columns<L, C, R, V> {
+impl<L: Lanes, W: Weights, const R: usize, const V: usize> Columns<L, W, R, V> {
     #[inline(always)]
     unsafe fn run(tile: &Tile, first: usize) {
         unsafe {
             let start = std::array::from_fn(|v| {
                 if tile.bias.is_null() { L::zero() } else { L::load(tile.bias.add(first + v * L::COUNT)) }
             });
-            let mut columns = Self { sums: [start; R], codec: PhantomData };
-            let (mut head, mut block) = (tile.weights, 0);
-            while block < tile.blocks {
-                let end = tile.blocks.min(block + SUPER);
-                let mut weights = head.add(C::FORMAT.head_bytes());
-                while block < end {
-                    if tile.is_first {
-                        Self::prefetch(weights);
-                    }
-                    columns.add_block(tile, head, weights, block, first);
-                    weights = weights.add(C::FORMAT.block_bytes());
-                    block += 1;
+            let mut columns = Self { sums: [start; R], weights: PhantomData };
+            for index in 0..tile.blocks {
+                let block = Block::of::<W>(tile.weights, index);
+                if tile.is_first && !W::IS_UNPACKED {
+                    block.prefetch::<L, W>();
                 }
-                head = weights;
+                columns.add_block(tile, block, index, first);
             }
             for (r, sums) in columns.sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
@@ -99,48 +254,26 @@ impl<L: Lanes, C: Codec, const R: usize, const V: usize> Columns<L, C, R, V> {
     }
 
     #[inline(always)]
-    unsafe fn prefetch(weights: *const u8) {
-        let mut line = 0;
-        while line < C::FORMAT.block_bytes() {
-            // The address may lie behind the weights: it is never read, only asked for.
-            unsafe { L::prefetch(weights.wrapping_add(PREFETCH_BLOCKS * C::FORMAT.block_bytes() + line)) };
-            line += 64;
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn add_block(&mut self, tile: &Tile, head: *const u8, weights: *const u8, block: usize, first: usize) {
+    unsafe fn add_block(&mut self, tile: &Tile, block: Block, index: usize, first: usize) {
         unsafe {
-            let inputs = tile.quants.add(block * BLOCK);
-            let scales: [&BlockScale; R] = std::array::from_fn(|r| &*tile.scales.add(r * tile.blocks + block));
+            let inputs = tile.quants.add(index * BLOCK);
+            let scales: [&BlockScale; R] = std::array::from_fn(|r| &*tile.scales.add(r * tile.blocks + index));
             let row = tile.blocks * BLOCK;
-            let steps = weights.add(C::FORMAT.scales_at());
-            let half = |from: *const u8, at: usize| L::load_f16(from.add(2 * at).cast());
-            match C::FORMAT.scales() {
-                Scales::SuperSigned => {
-                    let mut dots = Dots::<L, C, R, V>::begin(scales.map(|scale| scale.minus_half_sums[0]));
-                    dots.first_half(weights, inputs, row, first);
-                    self.add(dots.end(), scales, first, |at| L::mul(half(head, at), L::load_i8(steps.add(at))));
-                    let mut dots = Dots::<L, C, R, V>::begin(scales.map(|scale| scale.minus_half_sums[1]));
-                    dots.second_half(weights, inputs, row, first);
-                    self.add(dots.end(), scales, first, |at| L::mul(half(head, at), L::load_i8(steps.add(TILE + at))));
-                }
-                kind => {
-                    let mut dots = Dots::<L, C, R, V>::begin(scales.map(|scale| scale.minus_sum));
-                    dots.first_half(weights, inputs, row, first);
-                    dots.second_half(weights, inputs, row, first);
-                    let dots = dots.end();
-                    if kind == Scales::SuperAndMin {
-                        self.add(dots, scales, first, |at| L::mul(half(head, at), L::load_u8(steps.add(at))));
-                        let min = |at| L::mul(half(head, TILE + at), L::load_u8(steps.add(TILE + at)));
-                        self.subtract_min(scales, first, min);
-                    } else {
-                        self.add(dots, scales, first, |at| half(steps, at));
-                        if kind == Scales::HalfAndMin {
-                            self.subtract_min(scales, first, |at| half(steps, TILE + at));
-                        }
-                    }
-                }
+            if W::FORMAT.scales() == Scales::SuperSigned {
+                let mut dots = Dots::<L, W, R, V>::begin(scales.map(|scale| scale.minus_half_sums[0]));
+                dots.first_half(block, inputs, row, first);
+                self.add(dots.end(), scales, first, |at| block.scale::<L, W>(0, at));
+                let mut dots = Dots::<L, W, R, V>::begin(scales.map(|scale| scale.minus_half_sums[1]));
+                dots.second_half(block, inputs, row, first);
+                self.add(dots.end(), scales, first, |at| block.scale::<L, W>(1, at));
+                return;
+            }
+            let mut dots = Dots::<L, W, R, V>::begin(scales.map(|scale| scale.minus_sum));
+            dots.first_half(block, inputs, row, first);
+            dots.second_half(block, inputs, row, first);
+            self.add(dots.end(), scales, first, |at| block.scale::<L, W>(0, at));
+            if W::FORMAT.has_min() {
+                self.subtract_min(scales, first, |at| block.scale::<L, W>(1, at));
             }
         }
     }
@@ -179,27 +312,27 @@ impl<L: Lanes, C: Codec, const R: usize, const V: usize> Columns<L, C, R, V> {
 }
 
 /// Whole-number sums of up to 32 products a lane.
-struct Dots<L: Lanes, C, const R: usize, const V: usize> {
+struct Dots<L: Lanes, W, const R: usize, const V: usize> {
     part: [[L::I; V]; R],
     /// What was flushed, in tiers that are not wide.
     total: [[L::I; V]; R],
-    codec: PhantomData<C>,
+    weights: PhantomData<W>,
 }
 
 // SAFETY of every block below: as for `Columns`.
-impl<L: Lanes, C: Codec, const R: usize, const V: usize> Dots<L, C, R, V> {
+impl<L: Lanes, W: Weights, const R: usize, const V: usize> Dots<L, W, R, V> {
     /// Begins with the correction for the zero of unsigned weights.
     #[inline(always)]
     unsafe fn begin(minus_sums: [i32; R]) -> Self {
         unsafe {
             let zero = [[L::zero_i(); V]; R];
-            let is_signed = C::FORMAT.is_bytes() && L::IS_SIGNED;
-            let start = match C::FORMAT.zero_log2() {
+            let is_signed = W::FORMAT.is_bytes() && L::IS_SIGNED;
+            let start = match W::FORMAT.zero_log2() {
                 Some(log2) if !is_signed => minus_sums.map(|minus_sum| [L::splat_i(minus_sum << log2); V]),
                 _ => zero,
             };
             let (part, total) = if L::IS_WIDE { (start, zero) } else { (zero, start) };
-            Self { part, total, codec: PhantomData }
+            Self { part, total, weights: PhantomData }
         }
     }
 
@@ -209,34 +342,34 @@ impl<L: Lanes, C: Codec, const R: usize, const V: usize> Dots<L, C, R, V> {
     }
 
     #[inline(always)]
-    unsafe fn first_half(&mut self, weights: *const u8, inputs: *const i8, row: usize, first: usize) {
+    unsafe fn first_half(&mut self, block: Block, inputs: *const i8, row: usize, first: usize) {
         unsafe {
-            self.step::<0>(weights, inputs, row, first);
-            self.step::<1>(weights, inputs, row, first);
-            self.step::<2>(weights, inputs, row, first);
-            self.step::<3>(weights, inputs, row, first);
+            self.step::<0>(block, inputs, row, first);
+            self.step::<1>(block, inputs, row, first);
+            self.step::<2>(block, inputs, row, first);
+            self.step::<3>(block, inputs, row, first);
         }
     }
 
     #[inline(always)]
-    unsafe fn second_half(&mut self, weights: *const u8, inputs: *const i8, row: usize, first: usize) {
+    unsafe fn second_half(&mut self, block: Block, inputs: *const i8, row: usize, first: usize) {
         unsafe {
-            self.step::<4>(weights, inputs, row, first);
-            self.step::<5>(weights, inputs, row, first);
-            self.step::<6>(weights, inputs, row, first);
-            self.step::<7>(weights, inputs, row, first);
+            self.step::<4>(block, inputs, row, first);
+            self.step::<5>(block, inputs, row, first);
+            self.step::<6>(block, inputs, row, first);
+            self.step::<7>(block, inputs, row, first);
         }
     }
 
     /// Group `G` of four inputs.
     #[inline(always)]
-    unsafe fn step<const G: usize>(&mut self, weights: *const u8, inputs: *const i8, row: usize, first: usize) {
+    unsafe fn step<const G: usize>(&mut self, block: Block, inputs: *const i8, row: usize, first: usize) {
         unsafe {
             let activations: [L::I; R] =
                 std::array::from_fn(|r| L::splat_i(inputs.add(r * row + G * GROUP).cast::<i32>().read_unaligned()));
             for v in 0..V {
-                let weights = Self::decode::<G>(weights, first + v * L::COUNT);
-                if C::FORMAT.is_bytes() && L::IS_SIGNED {
+                let weights = block.decode::<L, W, G>(first + v * L::COUNT);
+                if W::FORMAT.is_bytes() && L::IS_SIGNED {
                     let weights = L::to_signed(weights);
                     for r in 0..R {
                         self.part[r][v] = L::dot_signed(self.part[r][v], weights, activations[r]);
@@ -248,7 +381,7 @@ impl<L: Lanes, C: Codec, const R: usize, const V: usize> Dots<L, C, R, V> {
                 }
             }
             // A half of a block may stand alone, so the fourth step always flushes.
-            if !L::IS_WIDE && (G + 1).is_multiple_of(L::steps_before_flush(C::FORMAT.q_max()).min(4)) {
+            if !L::IS_WIDE && (G + 1).is_multiple_of(L::steps_before_flush(W::FORMAT.q_max()).min(4)) {
                 for r in 0..R {
                     for v in 0..V {
                         self.total[r][v] = L::add_i(self.total[r][v], L::flush(self.part[r][v]));
@@ -256,28 +389,6 @@ impl<L: Lanes, C: Codec, const R: usize, const V: usize> Dots<L, C, R, V> {
                     }
                 }
             }
-        }
-    }
-
-    /// The weights of group `G`, for the columns from `column` on.
-    #[inline(always)]
-    unsafe fn decode<const G: usize>(weights: *const u8, column: usize) -> L::I {
-        unsafe {
-            let (half, lane) = (column / (TILE / 2), column % (TILE / 2) * GROUP);
-            let low = weights.add(half * C::FORMAT.low_bytes() / 2 + lane);
-            if C::FORMAT.is_bytes() {
-                return L::load_bytes(low.add(G * 64));
-            }
-            let low = L::select_bits(L::load_bytes(low.add(G / 2 * 64)), (G % 2 * 4) as i32, 0, 15);
-            let bits = C::FORMAT.high_bits();
-            if bits == 0 {
-                return low;
-            }
-            let groups = 8 / bits;
-            let high = weights.add(C::FORMAT.low_bytes() + half * 64 * bits + G / groups * 64 + lane);
-            let shift = (G % groups * bits) as i32 - 4;
-            let mask = ((1 << bits) - 1) << 4;
-            L::or(low, L::select_bits(L::load_bytes(high), shift.max(0), (-shift).max(0), mask))
         }
     }
 }

@@ -1,15 +1,25 @@
 //! The chat model: tokens a second while it reads a prompt (prefill) and while it writes (decode), and the time to the
 //! first words.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 
-use super::Figures;
+use super::{
+    Figures, Peer,
+    peers::{self, Work},
+};
 use crate::{
     app,
     config::Config,
-    inference::{ChatMessage, GenerateRequest, LanguageModel, Role},
+    inference::{
+        ChatMessage, GenerateRequest, LanguageModel, Role,
+        decoder::{Decoder, STEP_TOKENS},
+        threads,
+    },
 };
 
 /// Tokens that an answer may have.
@@ -19,9 +29,11 @@ const ROUNDS: usize = 2;
 /// Sentences of the prompt that is read: about 250 tokens.
 const SENTENCES: usize = 10;
 
-pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::Result<()> {
+pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Option<Peer>) -> anyhow::Result<()> {
     anyhow::ensure!(!config.models.chat.is_empty(), "the settings name no chat model; set `chat` under [models]");
-    let files = app::model_store(config)?.pull(&config.models.chat).await?;
+    let store = app::model_store(config)?;
+    let files = store.pull(&config.models.chat).await?;
+    let weights = files.files.get("weights").cloned().context("the chat model has no weights")?;
     let started = Instant::now();
     let model = tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??;
     figures.text("model", model.name());
@@ -42,7 +54,54 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::R
     figures.count("answer_tokens", written.iter().map(|(tokens, _)| *tokens).max().unwrap_or_default());
     figures.number("first_words_ms", super::percentile(&mut first_words, 0.5).as_secs_f64() * 1e3);
     figures.resident_memory("rss_mb", std::process::id());
+    if against.is_some() {
+        drop(model);
+        beside_llama_cpp(store.dir(), weights, figures).await?;
+    }
     Ok(())
+}
+
+/// Both engines read the same tokens and go on with the same ones; the peer is measured before and after, and its better
+/// run counts.
+async fn beside_llama_cpp(dir: &Path, weights: PathBuf, figures: &mut Figures) -> anyhow::Result<()> {
+    let work = Work { threads: threads::count(), prompt_tokens: 500, answer_tokens: 48, rounds: 4 };
+    let before = peers::llama_cpp(dir, &weights, work).await?;
+    let file = weights.clone();
+    let (prefill, decode) = tokio::task::spawn_blocking(move || decode(&file, work)).await??;
+    let after = peers::llama_cpp(dir, &weights, work).await?;
+    let peer_prefill = before.prefill_tokens_per_s.max(after.prefill_tokens_per_s);
+    let peer_decode = before.decode_tokens_per_s.max(after.decode_tokens_per_s);
+    figures.number("prefill_500_tokens_per_s", prefill);
+    figures.number("llama_cpp_prefill_500", peer_prefill);
+    figures.number("prefill_ratio", prefill / peer_prefill);
+    figures.number("decode_at_500_tokens_per_s", decode);
+    figures.number("llama_cpp_decode_at_500", peer_decode);
+    figures.number("decode_ratio", decode / peer_decode);
+    figures.number("llama_cpp_rss_mb", before.rss_mb);
+    Ok(())
+}
+
+/// Tokens a second while reading and while writing, the best round of each.
+fn decode(weights: &Path, work: Work) -> anyhow::Result<(f64, f64)> {
+    let mut decoder = Decoder::load(weights, work.prompt_tokens + work.answer_tokens + 8)?;
+    let prompt: Vec<u32> = (0..work.prompt_tokens as u32).map(|index| 300 + index * 7 % 5000).collect();
+    let (mut prefill, mut written) = (0.0_f64, 0.0_f64);
+    for _ in 0..work.rounds {
+        let mut sequence = decoder.sequence(None, work.prompt_tokens + work.answer_tokens);
+        let started = Instant::now();
+        let (last, first) = prompt.split_last().context("an empty prompt")?;
+        for step in first.chunks(STEP_TOKENS) {
+            decoder.extend(&mut sequence, step)?;
+        }
+        decoder.read(&mut sequence, &[*last])?;
+        prefill = prefill.max(work.prompt_tokens as f64 / started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        for index in 0..work.answer_tokens as u32 {
+            decoder.read(&mut sequence, &[300 + index])?;
+        }
+        written = written.max(work.answer_tokens as f64 / started.elapsed().as_secs_f64());
+    }
+    Ok((prefill, written))
 }
 
 fn rate(samples: &[(usize, Duration)]) -> f64 {
