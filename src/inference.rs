@@ -22,6 +22,7 @@ mod language_model;
 mod language_model_slot;
 mod language_model_thread;
 mod prefixes;
+mod reader;
 mod text_stream;
 pub mod threads;
 
@@ -30,7 +31,7 @@ pub use embedder_thread::LocalEmbedder;
 pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
-pub use language_model::{LanguageModel, ScriptedLanguageModel, Unread};
+pub use language_model::{LanguageModel, Relevance, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
 pub use language_model_thread::LocalLanguageModel;
 

@@ -89,6 +89,8 @@ pub struct Found {
     pub features: Features,
     /// What the candidates were ordered by: the log odds, up to a constant, of being the passage meant.
     pub value: f32,
+    /// Log odds by the chat model's probe that the passage answers, where it was read.
+    pub read: Option<f32>,
     /// Calibrated probability that the passage answers the question, 0 to 1.
     pub score: f32,
 }
@@ -222,7 +224,7 @@ impl KnowledgeIndex {
                 };
                 spread.stand_out(&similarity, passage.chunk.language, &mut features);
                 let cosine = features.cosine;
-                Found { passage: Arc::clone(passage), place: id, cosine, bm25, features, value: 0.0, score: 0.0 }
+                Found { passage: Arc::clone(passage), place: id, cosine, bm25, features, value: 0.0, read: None, score: 0.0 }
             })
             .collect();
         ranking::rank(&mut found);

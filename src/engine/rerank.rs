@@ -1,4 +1,4 @@
-//! A second look at candidates that lie close together: the chat model says how likely the question is about each.
+//! A second look at the best candidates: the chat model reads the question after each of them.
 
 use std::time::Duration;
 
@@ -9,37 +9,38 @@ use crate::{
     retrieval::{Found, ranking},
 };
 
-/// A candidate below this is declined whatever the chat model says.
-const HOPELESS: f32 = 0.1;
+/// A candidate below this is declined whatever the chat model makes of it.
+const HOPELESS: f32 = 0.02;
 /// A shopper does not wait longer for a second look; the first one stands then.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 impl Engine {
-    /// Ranks `asked.found` again where its order is doubtful and the chat model has time.
+    /// Ranks `asked.found` again where the chat model has time.
     pub(super) async fn rerank(&self, asked: &mut Asked<'_>) {
         let Some(model) = self.language_model.get() else { return };
         let best = asked.found.first().map_or(0.0, |found| found.score);
-        // A message of several questions, or one that continues another, is about more than one passage can be.
-        let is_one_question = asked.lookups.len() == 1 && asked.context.is_none();
         // Beside the catalogue only the first ranking is calibrated.
         let is_question = !asked.intent.is_smalltalk()
             && !asked.intent.is_product()
-            && !matches!(asked.intent, Intent::Human | Intent::PromptAttack | Intent::OffTopic);
-        let doubtful = ranking::doubtful(&asked.found);
-        if best < HOPELESS || !is_one_question || !is_question || doubtful.len() < 2 {
+            && !matches!(asked.intent, Intent::Human | Intent::PromptAttack);
+        if best < HOPELESS || !is_question {
             return;
         }
-        let places: Vec<u32> = doubtful.iter().map(|found| found.place).collect();
-        let chats = doubtful.iter().map(|found| self.chat_about(found)).collect();
-        let likelihoods = model.likelihoods(chats, asked.text().to_owned(), self.unread);
-        let likelihoods = match self.unread {
-            Unread::Read => likelihoods.await,
-            Unread::Later => tokio::time::timeout(PATIENCE, likelihoods).await.unwrap_or(Ok(None)),
+        let read = ranking::to_read(&asked.found);
+        let places: Vec<u32> = read.iter().map(|found| found.place).collect();
+        let chats = read.iter().map(|found| self.chat_about(found)).collect();
+        let question = match &asked.context {
+            Some(context) => format!("{} {}", context.text, asked.text()),
+            None => asked.text().to_owned(),
         };
-        match likelihoods {
-            Ok(Some(likelihoods)) => {
-                let likelihoods: Vec<(u32, f32)> = places.into_iter().zip(likelihoods).collect();
-                ranking::weigh(&mut asked.found, &likelihoods);
+        let relevance = model.relevance(chats, question, self.unread);
+        let relevance = match self.unread {
+            Unread::Read => relevance.await,
+            Unread::Later => tokio::time::timeout(PATIENCE, relevance).await.unwrap_or(Ok(None)),
+        };
+        match relevance {
+            Ok(Some(relevance)) => {
+                ranking::reread(&mut asked.found, &places, &relevance);
                 asked.reranked = true;
             }
             Ok(None) => {}

@@ -82,30 +82,46 @@ impl Decoder {
         self.weights.output.outputs()
     }
 
+    /// Tells models apart whatever their quantization, by the bits of their norms (FNV-1a).
+    pub fn fingerprint(&self) -> u32 {
+        let norms = self.weights.layers.iter().flat_map(|layer| &layer.attention_norm);
+        let bytes = norms.flat_map(|value| value.to_le_bytes());
+        bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.weights.sizes.layers
+    }
+
     /// An empty sequence with room for `tokens` after `prefix`.
     pub fn sequence(&self, prefix: Option<Prefix>, tokens: usize) -> Sequence {
-        Sequence::new(prefix, &self.weights.sizes, tokens)
+        self.shallow_sequence(self.layers(), prefix, tokens)
+    }
+
+    /// The same for which only the first `depth` layers are computed, or as many as `prefix` has: its states can be
+    /// asked for, its logits not.
+    pub fn shallow_sequence(&self, depth: usize, prefix: Option<Prefix>, tokens: usize) -> Sequence {
+        Sequence::new(prefix, &self.weights.sizes, depth, tokens)
     }
 
     /// Reads `tokens` after those of `sequence` and returns the logits of the next token, `vocabulary()` floats.
     ///
     /// Errors: no tokens, tokens that the model does not know, an overflow of the context, logits that are not numbers.
     pub fn read(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<&[f32], InferenceError> {
-        if tokens.is_empty() {
-            return Err(InferenceError::Failed("the model was given no tokens".to_owned()));
-        }
         self.forward(&mut [(sequence, tokens)])?;
+        self.whole(sequence.depth())?;
         let width = self.weights.sizes.width;
         let last = self.step.rows[self.step.rows.len() - width..].to_vec();
         self.logits(&last)
     }
 
-    /// Reads `tokens` into a prefix that other sequences can begin with; calls `pause` before each step of
-    /// `STEP_TOKENS`.
+    /// Reads `tokens` into a prefix of `depth` layers that other sequences can begin with; calls `pause` before each
+    /// step of `STEP_TOKENS`.
     ///
     /// Errors: as for `read`.
-    pub fn prefix(&mut self, tokens: &[u32], pause: impl Fn()) -> Result<Prefix, InferenceError> {
-        let mut sequence = self.sequence(None, tokens.len());
+    pub fn prefix(&mut self, tokens: &[u32], depth: usize, pause: impl Fn()) -> Result<Prefix, InferenceError> {
+        let mut sequence = self.shallow_sequence(depth, None, tokens.len());
         for step in tokens.chunks(STEP_TOKENS) {
             pause();
             self.extend(&mut sequence, step)?;
@@ -120,11 +136,21 @@ impl Decoder {
         self.forward(&mut [(sequence, tokens)])
     }
 
-    /// One step for several sequences. Afterwards `step.rows` holds the last layer's rows, not yet normalized.
+    /// Logits need all layers.
+    fn whole(&self, depth: usize) -> Result<(), InferenceError> {
+        if depth == self.layers() {
+            return Ok(());
+        }
+        Err(InferenceError::Failed("the text was not read through all layers".to_owned()))
+    }
+
+    /// One step for several sequences of the same depth. Afterwards `step.rows` holds the rows after the last layer of
+    /// that depth, not yet normalized.
     fn forward(&mut self, parts: &mut [(&mut Sequence, &[u32])]) -> Result<(), InferenceError> {
+        let depth = parts.first().map_or(0, |(sequence, _)| sequence.depth());
         let spans = self.begin(parts)?;
         let Self { weights, rope, processor, step } = self;
-        for (index, layer) in weights.layers.iter().enumerate() {
+        for (index, layer) in weights.layers.iter().take(depth).enumerate() {
             step.attend_in(processor, &weights.sizes, layer, index > 0);
             for (span, (sequence, _)) in spans.iter().zip(parts.iter_mut()) {
                 step.store(rope, &weights.sizes, span, &mut sequence.own[index]);
@@ -151,6 +177,9 @@ impl Decoder {
         self.step.rows.clear();
         for (sequence, tokens) in parts {
             let position = sequence.len();
+            if sequence.depth() != parts[0].0.depth() {
+                return Err(InferenceError::Failed("sequences of one step need the same number of layers".to_owned()));
+            }
             let context = self.context_tokens();
             if tokens.is_empty() {
                 return Err(InferenceError::Failed("the model was given no tokens".to_owned()));

@@ -30,6 +30,8 @@ use crate::models::ModelFiles;
 
 /// Longest prompt plus answer, whatever the model could do: 4096 tokens take ten seconds to read on two cores.
 const CONTEXT_TOKENS_MAX: usize = 4096;
+/// What the templates of these models make of a system message without words.
+const NO_SYSTEM_MESSAGE: &str = "<|im_start|>system\n<|im_end|>\n";
 /// The sampler draws from the smallest set of tokens with this probability (Holtzman et al. 2019).
 const TOP_P: f64 = 0.95;
 
@@ -98,7 +100,8 @@ impl ChatFormat {
             .iter()
             .map(|message| ChatMessage { role: message.role, content: self.without_special_tokens(&message.content) })
             .collect();
-        let ids = self.encode(&self.template.render(&messages)?)?;
+        let prompt = self.template.render(&messages)?;
+        let ids = self.encode(prompt.strip_prefix(NO_SYSTEM_MESSAGE).unwrap_or(&prompt))?;
         let tokens = ids.len().saturating_add(answer_tokens);
         if tokens > self.context_tokens {
             return Err(InferenceError::ContextOverflow { tokens, context: self.context_tokens });

@@ -47,24 +47,27 @@ impl LanguageModel {
         }
     }
 
-    /// For each chat the natural logarithm of the probability that the assistant answers with a text that begins with
-    /// `continuation`. What the model has read of the chats is kept, as far as memory for it goes, so that asking again
-    /// costs little. `None` when one of them was not read before and `unread` says not to wait for it.
+    /// What the model makes of `question` as the assistant's next words in each of `chats`, which ask for a question that
+    /// a passage answers. What the model has read of the chats is kept, as far as memory for it goes, so that asking
+    /// again costs little. `None` when one of them was not read before and `unread` says not to wait for it.
     ///
-    /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a continuation without tokens.
-    pub async fn likelihoods(
+    /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a question without tokens.
+    pub async fn relevance(
         &self,
         chats: Vec<Vec<ChatMessage>>,
-        continuation: String,
+        question: String,
         unread: Unread,
-    ) -> Result<Option<Vec<f32>>, InferenceError> {
+    ) -> Result<Option<Relevance>, InferenceError> {
         match self {
-            Self::Local(local) => local.likelihoods(&chats, &continuation, unread).await,
-            Self::Scripted(_) => Ok(Some(chats.iter().map(|chat| -missing_words(chat, &continuation)).collect())),
+            Self::Local(local) => local.relevance(&chats, &question, unread).await,
+            Self::Scripted(_) => {
+                let likelihoods = chats.iter().map(|chat| -missing_words(chat, &question)).collect();
+                Ok(Some(Relevance::Likelihoods(likelihoods)))
+            }
         }
     }
 
-    /// Has chats read ahead of `likelihoods`, whenever the model has nothing else to do, until the memory for them is
+    /// Has chats read ahead of `relevance`, whenever the model has nothing else to do, until the memory for them is
     /// full. `Overloaded` when too much waits already.
     pub fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
         match self {
@@ -104,6 +107,15 @@ impl LanguageModel {
             Self::Scripted(_) => "scripted",
         }
     }
+}
+
+/// What a model makes of a question after each of several passages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Relevance {
+    /// Log odds that the passage answers the question, by the probe that was trained for the model.
+    LogOdds(Vec<f32>),
+    /// Natural logarithms of the probability of the question, from a model without a probe.
+    Likelihoods(Vec<f32>),
 }
 
 /// What to do about chats that the model has not read yet.
@@ -191,7 +203,7 @@ mod tests {
         let model = LanguageModel::scripted(vec![]);
         let chats = ["Boots cost 30 euro", "Returns"].map(|content| request(content, &[]).messages).to_vec();
         model.read_ahead(&chats).unwrap();
-        let likelihoods = model.likelihoods(chats, "boots returns".to_owned(), Unread::Later).await.unwrap();
-        assert_eq!(likelihoods, Some(vec![-1.0, -1.0]));
+        let relevance = model.relevance(chats, "boots returns".to_owned(), Unread::Later).await.unwrap();
+        assert_eq!(relevance, Some(Relevance::Likelihoods(vec![-1.0, -1.0])));
     }
 }

@@ -18,7 +18,7 @@ use super::{
     decoder::STEP_TOKENS,
     generation::GenerationWriter,
     gguf_chat::{self, ChatFormat, ChatNetwork, Sampler},
-    language_model::Unread,
+    language_model::{Relevance, Unread},
     prefixes::Prefixes,
     text_stream::TextStream,
     threads,
@@ -30,12 +30,12 @@ const WAITING_MAX: usize = 4;
 
 /// One number for each thing asked about.
 type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
-type LikelihoodsReply = oneshot::Sender<Result<Option<Vec<f32>>, InferenceError>>;
+type RelevanceReply = oneshot::Sender<Result<Option<Relevance>, InferenceError>>;
 
 enum Job {
     Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter },
     Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
-    Likelihoods { prompts: Vec<Vec<u32>>, continuation: Vec<u32>, unread: Unread, reply: LikelihoodsReply },
+    Relevance { prompts: Vec<Vec<u32>>, question: Vec<u32>, unread: Unread, reply: RelevanceReply },
     ReadAhead { prompts: Vec<Vec<u32>> },
 }
 
@@ -91,21 +91,21 @@ impl LocalLanguageModel {
         scores.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
-    pub(crate) async fn likelihoods(
+    pub(crate) async fn relevance(
         &self,
         chats: &[Vec<ChatMessage>],
-        continuation: &str,
+        question: &str,
         unread: Unread,
-    ) -> Result<Option<Vec<f32>>, InferenceError> {
-        let continuation = self.format.encode(continuation)?;
-        if continuation.is_empty() {
-            return Err(InferenceError::Failed("the continuation has no token".to_owned()));
+    ) -> Result<Option<Relevance>, InferenceError> {
+        let question = self.format.encode(question)?;
+        if question.is_empty() {
+            return Err(InferenceError::Failed("the question has no token".to_owned()));
         }
-        let prompt = |chat: &Vec<ChatMessage>| self.format.prompt(chat, continuation.len());
+        let prompt = |chat: &Vec<ChatMessage>| self.format.prompt(chat, question.len());
         let prompts = chats.iter().map(prompt).collect::<Result<Vec<_>, _>>()?;
-        let (reply, likelihoods) = oneshot::channel();
-        self.submit(Job::Likelihoods { prompts, continuation, unread, reply })?;
-        likelihoods.await.unwrap_or(Err(InferenceError::Stopped))
+        let (reply, relevance) = oneshot::channel();
+        self.submit(Job::Relevance { prompts, question, unread, reply })?;
+        relevance.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
     pub(crate) fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
@@ -143,7 +143,7 @@ impl LocalLanguageModel {
 }
 
 fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>, to_read: &AtomicUsize) {
-    let mut prefixes = Prefixes::default();
+    let mut prefixes = Prefixes::new(&network.decoder);
     loop {
         to_read.store(prefixes.waiting(), Ordering::Relaxed);
         let job = if prefixes.has_work() {
@@ -178,14 +178,14 @@ fn serve(format: &ChatFormat, network: &mut ChatNetwork, prefixes: &mut Prefixes
             });
             let _ = reply.send(scores);
         }
-        Job::Likelihoods { prompts, continuation, unread, reply } => {
+        Job::Relevance { prompts, question, unread, reply } => {
             if unread == Unread::Later && !prefixes.have(&prompts) {
                 prefixes.queue_first(prompts);
                 let _ = reply.send(Ok(None));
                 return;
             }
-            let likelihoods = prefixes.likelihoods(&mut network.decoder, &prompts, &continuation, || reply.is_closed());
-            let _ = reply.send(likelihoods.map(Some));
+            let relevance = prefixes.relevance(&mut network.decoder, &prompts, &question, || reply.is_closed());
+            let _ = reply.send(relevance.map(Some));
         }
         Job::ReadAhead { prompts } => prefixes.queue(prompts),
     }

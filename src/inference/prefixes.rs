@@ -1,26 +1,30 @@
-//! What the chat model has read of the prompts that `likelihoods` is asked about, kept within a limit of memory: the
+//! What the chat model has read of the prompts that `relevance` is asked about, kept within a limit of memory: the
 //! least recently used go first. Prompts can also be read ahead, a step at a time.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    InferenceError,
+    InferenceError, Relevance,
     decoder::{Decoder, Prefix, STEP_TOKENS, Sequence},
+    reader::Reader,
     threads,
 };
 
-/// Memory for prefixes: about 32,000 tokens of a model of half a billion weights, 300 passages.
+/// Memory for prefixes: about 32,000 tokens of a model of half a billion weights, 300 passages, and half as many more
+/// where a probe needs only the first layers.
 const BYTES_MAX: usize = 384 << 20;
 /// Prompts that may wait to be read ahead.
 const WAITING_MAX: usize = 16_384;
 /// The same for those that somebody has asked about.
 const WANTED_MAX: usize = 64;
-/// Tokens of continuations that are read in one step.
+/// Tokens of questions that are read in one step.
 const STEP_TOKENS_MAX: usize = 512;
 
 /// Prefixes by their tokens.
 #[derive(Debug)]
 pub(crate) struct Prefixes {
+    /// Without one, likelihoods say what is relevant.
+    reader: Option<Reader>,
     entries: HashMap<Vec<u32>, Entry>,
     bytes: usize,
     bytes_max: usize,
@@ -46,16 +50,20 @@ struct Ahead {
     is_wanted: bool,
 }
 
-impl Default for Prefixes {
-    fn default() -> Self {
-        Self::with_limit(BYTES_MAX)
-    }
-}
-
 impl Prefixes {
-    fn with_limit(bytes_max: usize) -> Self {
+    /// For prompts of this model, with the probe that was trained for it.
+    pub(crate) fn new(decoder: &Decoder) -> Self {
+        Self::with_limit(Reader::of(decoder.fingerprint()), BYTES_MAX)
+    }
+
+    fn with_limit(reader: Option<Reader>, bytes_max: usize) -> Self {
         let (entries, waiting, wanted) = (HashMap::new(), VecDeque::new(), Vec::new());
-        Self { entries, bytes: 0, bytes_max, clock: 0, waiting, wanted, ahead: None }
+        Self { reader, entries, bytes: 0, bytes_max, clock: 0, waiting, wanted, ahead: None }
+    }
+
+    /// Layers that prefixes need.
+    fn depth(&self, decoder: &Decoder) -> usize {
+        self.reader.as_ref().map_or(decoder.layers(), |reader| reader.layers)
     }
 
     /// Whether prompts wait to be read ahead.
@@ -114,31 +122,37 @@ impl Prefixes {
         let is_wanted = !self.wanted.is_empty();
         let tokens = self.wanted.pop().or_else(|| self.waiting.pop_front())?;
         let is_new = !tokens.is_empty() && !self.entries.contains_key(&tokens);
-        is_new.then(|| Ahead { sequence: decoder.sequence(None, tokens.len()), tokens, is_wanted })
+        let depth = self.depth(decoder);
+        is_new.then(|| Ahead { sequence: decoder.shallow_sequence(depth, None, tokens.len()), tokens, is_wanted })
     }
 
-    /// For each of `prompts` the logarithm of the probability of `continuation`; empty when cancelled on the way.
-    pub(crate) fn likelihoods(
+    /// How relevant each of `prompts` is to `question`; empty when cancelled on the way.
+    pub(crate) fn relevance(
         &mut self,
         decoder: &mut Decoder,
         prompts: &[Vec<u32>],
-        continuation: &[u32],
+        question: &[u32],
         is_cancelled: impl Fn() -> bool,
-    ) -> Result<Vec<f32>, InferenceError> {
-        let mut likelihoods = Vec::with_capacity(prompts.len());
-        for some in prompts.chunks((STEP_TOKENS_MAX / continuation.len().max(1)).max(1)) {
+    ) -> Result<Relevance, InferenceError> {
+        let mut values = Vec::with_capacity(prompts.len());
+        'all: for some in prompts.chunks((STEP_TOKENS_MAX / question.len().max(1)).max(1)) {
             let mut prefixes = Vec::with_capacity(some.len());
             for tokens in some {
                 if is_cancelled() {
-                    return Ok(Vec::new());
+                    values.clear();
+                    break 'all;
                 }
                 prefixes.push(self.get(decoder, tokens)?);
             }
             threads::let_questions_pass();
-            let items: Vec<(&Prefix, &[u32])> = prefixes.iter().map(|prefix| (prefix, continuation)).collect();
-            likelihoods.extend(decoder.score(&items)?);
+            let items: Vec<(&Prefix, &[u32])> = prefixes.iter().map(|prefix| (prefix, question)).collect();
+            match &self.reader {
+                Some(reader) => values.extend(decoder.states(&items)?.iter().map(|state| reader.log_odds(state))),
+                None => values.extend(decoder.score(&items)?),
+            }
         }
-        Ok(likelihoods)
+        let is_read = self.reader.is_some();
+        Ok(if is_read { Relevance::LogOdds(values) } else { Relevance::Likelihoods(values) })
     }
 
     fn get(&mut self, decoder: &mut Decoder, tokens: &[u32]) -> Result<Prefix, InferenceError> {
@@ -147,7 +161,7 @@ impl Prefixes {
             entry.used_at = self.clock;
             return Ok(entry.prefix.clone());
         }
-        let prefix = decoder.prefix(tokens, threads::let_questions_pass)?;
+        let prefix = decoder.prefix(tokens, self.depth(decoder), threads::let_questions_pass)?;
         self.insert(tokens.to_vec(), prefix.clone());
         Ok(prefix)
     }
@@ -184,26 +198,31 @@ mod tests {
     fn the_least_recently_used_go_first_and_nothing_changes_for_who_asks() {
         let Some(mut decoder) = decoder() else { return };
         let prompts: Vec<Vec<u32>> = (0..4).map(|index| (300 + index * 50..330 + index * 50).collect()).collect();
-        let bytes = decoder.prefix(&prompts[0], || ()).unwrap().bytes();
-        let mut prefixes = Prefixes::with_limit(2 * bytes);
-        let first = prefixes.likelihoods(&mut decoder, &prompts, &[700, 701], || false).unwrap();
+        let bytes = decoder.prefix(&prompts[0], decoder.layers(), || ()).unwrap().bytes();
+        let mut prefixes = Prefixes::with_limit(None, 2 * bytes);
+        let mut ask = |prefixes: &mut Prefixes, prompts: &[Vec<u32>], is_cancelled: bool| {
+            let relevance = prefixes.relevance(&mut decoder, prompts, &[700, 701], || is_cancelled).unwrap();
+            let Relevance::Likelihoods(values) = relevance else { panic!("{relevance:?}") };
+            values
+        };
+        let first = ask(&mut prefixes, &prompts, false);
         let kept = |prefixes: &Prefixes| -> Vec<bool> {
             prompts.iter().map(|prompt| prefixes.entries.contains_key(prompt)).collect()
         };
         assert_eq!(kept(&prefixes), [false, false, true, true]);
         assert!(prefixes.bytes <= 2 * bytes);
-        assert_eq!(prefixes.likelihoods(&mut decoder, &prompts[2..3], &[700, 701], || false).unwrap(), first[2..3]);
-        assert_eq!(prefixes.likelihoods(&mut decoder, &prompts[..1], &[700, 701], || false).unwrap(), first[..1]);
+        assert_eq!(ask(&mut prefixes, &prompts[2..3], false), first[2..3]);
+        assert_eq!(ask(&mut prefixes, &prompts[..1], false), first[..1]);
         assert_eq!(kept(&prefixes), [true, false, true, false]);
-        assert!(prefixes.likelihoods(&mut decoder, &prompts, &[700], || true).unwrap().is_empty());
+        assert!(ask(&mut prefixes, &prompts, true).is_empty());
     }
 
     #[test]
     fn prompts_are_read_ahead_until_the_memory_is_full() {
         let Some(mut decoder) = decoder() else { return };
         let prompt = |letter: u32| vec![300 + letter; STEP_TOKENS + 5];
-        let bytes = decoder.prefix(&prompt(0), || ()).unwrap().bytes();
-        let mut prefixes = Prefixes::with_limit(2 * bytes);
+        let bytes = decoder.prefix(&prompt(0), decoder.layers(), || ()).unwrap().bytes();
+        let mut prefixes = Prefixes::with_limit(None, 2 * bytes);
         prefixes.queue(vec![prompt(0), Vec::new(), prompt(0), prompt(1), prompt(2), prompt(3)]);
         prefixes.read_a_step(&mut decoder);
         assert!(prefixes.entries.is_empty() && prefixes.ahead.is_some(), "a long text takes more than one step");

@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 use shoptalk::{
-    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Role, Unread},
+    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Unread},
     models::{ModelFiles, ModelStore},
+    prompts::Prompts,
 };
 use tokio::sync::OnceCell;
 
@@ -198,17 +199,48 @@ async fn the_next_token_is_scored() {
 }
 
 #[tokio::test]
-async fn a_question_is_likelier_after_the_passage_that_answers_it() {
+async fn the_probe_tells_an_answer_from_what_is_merely_near() {
+    let Some(files) = ModelStore::open(None).unwrap().cached("qwen2.5-0.5b-instruct") else { return };
+    let (model, prompts) = (LanguageModel::local(&files).unwrap(), Prompts::load(None).unwrap());
+    // Each question with the passage that answers and one about the same things that does not.
+    let cases = [
+        (
+            "How long is the guarantee on tents?",
+            "Guarantee\nProduct: Tents; Guarantee: 3 years",
+            "Tents\nOur tents are sewn by hand in Porto and weigh at most two kilograms.",
+        ),
+        (
+            "Can I pay with PayPal?",
+            "Paying\nWe take Visa, Mastercard and PayPal.",
+            "Paying\nYour card is charged when the parcel leaves our house.",
+        ),
+        ("寄到香港要多少钱？", "配送\n寄往香港的运费是 45 元，满 500 元免运费。", "配送\n寄往香港的包裹由顺丰派送，每周二发货。"),
+    ];
+    for (question, answers, near) in cases {
+        let chats = [answers, near].map(|text| prompts.question_about(text)).to_vec();
+        let relevance = model.relevance(chats, question.to_owned(), Unread::Read).await.unwrap().unwrap();
+        let Relevance::LogOdds(odds) = relevance else { panic!("the probe is for another model: {relevance:?}") };
+        assert!(odds[0] > odds[1] + 1.0, "{question}: {odds:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_most_relevant_to_the_passage_that_answers_it() {
     let Some(model) = chat_model().await else { return };
-    let about = |text: &str| request(&format!("{text}\n\nWrite a question that this text answers."), 1).messages;
+    let prompts = Prompts::load(None).unwrap();
+    let about = |text: &str| prompts.question_about(text);
     let chats = vec![about("A tent costs 90 euro."), about("Paris is in France."), about("A tent costs 90 euro.")];
     let ask = |chats: &[Vec<ChatMessage>], question: &str, unread| {
-        model.likelihoods(chats.to_vec(), question.to_owned(), unread)
+        model.relevance(chats.to_vec(), question.to_owned(), unread)
+    };
+    let values = |relevance: Option<Relevance>| match relevance {
+        Some(Relevance::LogOdds(values) | Relevance::Likelihoods(values)) => values,
+        None => panic!("the chats were read"),
     };
     assert_eq!(ask(&chats, "Where is Paris?", Unread::Later).await.unwrap(), None);
-    let price = ask(&chats, "How much is a tent?", Unread::Read).await.unwrap().unwrap();
-    let place = ask(&chats, "Where is Paris?", Unread::Later).await.unwrap().expect("the chats were read");
-    assert!(price[0] > price[1] && place[1] > place[0] && price[0] < 0.0, "{price:?} {place:?}");
+    let price = values(ask(&chats, "How much is a tent?", Unread::Read).await.unwrap());
+    let place = values(ask(&chats, "Where is Paris?", Unread::Later).await.unwrap());
+    assert!(price[0] > price[1] && place[1] > place[0], "{price:?} {place:?}");
     assert!((price[0] - price[2]).abs() < 1e-6);
     assert!(ask(&chats, "", Unread::Read).await.is_err());
     let long = vec![request(&"word ".repeat(6000), 1).messages];

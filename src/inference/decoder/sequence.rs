@@ -9,9 +9,9 @@ use super::{super::InferenceError, weights::Sizes};
 /// The keys and values of some tokens, read once. Cheap to clone; all clones share the memory.
 #[derive(Debug, Clone)]
 pub struct Prefix {
-    /// One for each layer.
+    /// One for each layer that was computed, from the first on.
     pub(super) layers: Arc<[KeyValues]>,
-    /// The last token's row after the last layer.
+    /// The last token's row after the last of `layers`.
     pub(super) last: Arc<[f32]>,
 }
 
@@ -19,6 +19,11 @@ impl Prefix {
     /// Number of tokens.
     pub fn len(&self) -> usize {
         self.layers.first().map_or(0, KeyValues::len)
+    }
+
+    /// Number of layers that were computed.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
     }
 
     /// Bytes of memory.
@@ -32,21 +37,27 @@ impl Prefix {
 pub struct Sequence {
     pub(super) prefix: Option<Prefix>,
     pub(super) own: Vec<KeyValues>,
-    /// The last token's row after the last layer; empty before the first token.
+    /// The last token's row after the last layer that is computed; empty before the first token.
     pub(super) last: Vec<f32>,
     room: usize,
 }
 
 impl Sequence {
-    pub(super) fn new(prefix: Option<Prefix>, sizes: &Sizes, tokens: usize) -> Self {
+    pub(super) fn new(prefix: Option<Prefix>, sizes: &Sizes, depth: usize, tokens: usize) -> Self {
         let layer = || KeyValues::new(sizes.key_heads, sizes.head_size, tokens);
-        let own = std::iter::repeat_with(layer).take(sizes.layers).collect();
+        let depth = prefix.as_ref().map_or(depth.min(sizes.layers), Prefix::depth);
+        let own = std::iter::repeat_with(layer).take(depth).collect();
         Self { prefix, own, last: Vec::new(), room: tokens }
     }
 
     /// Tokens read, the prefix included.
     pub fn len(&self) -> usize {
         self.prefix.as_ref().map_or(0, Prefix::len) + self.own_len()
+    }
+
+    /// Number of layers that are computed.
+    pub fn depth(&self) -> usize {
+        self.own.len()
     }
 
     /// Whether nothing was read.

@@ -114,7 +114,7 @@ fn scores_are_those_of_one_token_after_another() {
     let tokens: Vec<u32> = (0..90).map(|index| 300 + index * 37 % 1000).collect();
     let cases =
         [(&tokens[..40], &tokens[60..66]), (&tokens[10..17], &tokens[60..61]), (&tokens[3..50], &tokens[70..75])];
-    let prefixes: Vec<Prefix> = cases.iter().map(|(prefix, _)| decoder.prefix(prefix, || ()).unwrap()).collect();
+    let prefixes: Vec<Prefix> = cases.iter().map(|(prefix, _)| decoder.prefix(prefix, 99, || ()).unwrap()).collect();
     let items: Vec<(&Prefix, &[u32])> = prefixes.iter().zip(cases).map(|(prefix, (_, rest))| (prefix, rest)).collect();
     let scores = decoder.score(&items).unwrap();
     for ((prefix, rest), score) in cases.into_iter().zip(scores) {
@@ -128,6 +128,32 @@ fn scores_are_those_of_one_token_after_another() {
         assert!((sum - score).abs() < 0.02 * sum.abs(), "{sum} is not {score}");
     }
     assert!(decoder.score(&[(&prefixes[0], &[])]).is_err());
+}
+
+#[test]
+fn states_of_the_first_layers_need_no_others() {
+    let Some(path) = weights("smollm2-135m-instruct") else { return };
+    let mut decoder = Decoder::load(&path, 256).unwrap();
+    let tokens: Vec<u32> = (0..60).map(|index| 300 + index * 37 % 1000).collect();
+    let (depth, width) = (decoder.layers() / 2, 576);
+    let shallow = decoder.prefix(&tokens[..20], depth, || ()).unwrap();
+    let whole = decoder.prefix(&tokens[..20], decoder.layers(), || ()).unwrap();
+    assert!(3 * shallow.bytes() < 2 * whole.bytes());
+    let together = decoder.states(&[(&shallow, &tokens[20..27]), (&shallow, &tokens[40..41])]).unwrap();
+    let alone = decoder.states(&[(&shallow, &tokens[20..27])]).unwrap();
+    let close = |a: &[f32], b: &[f32]| {
+        let scale = a.iter().map(|value| value.abs()).fold(0.0, f32::max);
+        a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() < 0.02 * scale)
+    };
+    assert!(close(&together[0], &alone[0]));
+    // One token is its own mean, several are not; the last layers would add something.
+    assert!(close(&together[1][..width], &together[1][width..]));
+    assert!(!close(&alone[0][..width], &alone[0][width..]));
+    assert!(!close(&decoder.states(&[(&whole, &tokens[20..27])]).unwrap()[0], &alone[0]));
+    let mixed = decoder.states(&[(&shallow, &tokens[20..22]), (&whole, &tokens[20..22])]);
+    assert!(mixed.is_err() && decoder.score(&[(&shallow, &tokens[20..22])]).is_err());
+    let mut sequence = decoder.sequence(Some(shallow), 4);
+    assert!(decoder.read(&mut sequence, &tokens[..2]).is_err(), "no logits before the last layer");
 }
 
 #[test]
