@@ -116,20 +116,18 @@ fn say_row(question: &str, passage: &Passage) -> String {
     let Some((&(_, subject), rest)) = cells.split_first() else { return passage.chunk.text.clone() };
     let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
     let overlap = |text: &str| terms(text).iter().any(|term| !term.stop && asked.contains(&term.text));
-    // A value that the question names tells which row this is ("to France"), so it belongs to the subject.
-    let (named, values): (Vec<_>, Vec<_>) = rest
-        .iter()
-        .partition(|(_, value)| overlap(value) && !value.contains(char::is_numeric) && !value.contains(subject));
+    // A value that the question names tells which row this is ("to France"). It keeps its header, for without it
+    // "not covered: sand" would read as covered.
+    let names_row = |value: &str| overlap(value) && !value.contains(char::is_numeric);
     // A short row is said whole, since its other cells are often the condition; of a long one only what was asked.
-    let wanted: Vec<_> = values.iter().copied().filter(|(header, _)| overlap(header)).collect();
-    let shown = if wanted.is_empty() || values.len() <= CELLS_MAX { &values } else { &wanted };
-    let (comma, colon, semicolon, stop) = if chinese { ("，", "：", "；", "。") } else { (", ", ": ", "; ", ".") };
-    let subject = std::iter::once(subject).chain(named.iter().map(|(_, value)| *value)).collect::<Vec<_>>().join(comma);
+    let is_whole = rest.len() <= CELLS_MAX || !rest.iter().any(|(header, _)| overlap(header));
+    let shown: Vec<_> = rest.iter().filter(|(header, value)| is_whole || overlap(header) || names_row(value)).collect();
+    let (colon, semicolon, stop) = if chinese { ("：", "；", "。") } else { (": ", "; ", ".") };
     if shown.is_empty() {
         return format!("{subject}{stop}");
     }
     let facts: Vec<String> = shown
-        .iter()
+        .into_iter()
         .map(|(header, value)| if header.is_empty() { (*value).to_owned() } else { format!("{header}{colon}{value}") })
         .collect();
     let dash = if chinese { "——" } else { " – " };

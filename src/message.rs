@@ -286,6 +286,9 @@ pub struct PassageTrace {
     /// Question and passage are in different languages.
     #[serde(default)]
     pub cross_language: bool,
+    /// Log odds by the chat model's probe that it answers, where the model read it.
+    #[serde(default)]
+    pub read: Option<f32>,
     /// Calibrated probability that it answers.
     pub score: f32,
 }

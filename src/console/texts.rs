@@ -149,6 +149,7 @@ texts! {
     why_support: "Support check", "依据核查";
     why_no_passages: "No passage was looked up for this turn.", "本轮没有检索段落。";
     score: "answers", "可回答";
+    read: "read by the chat model", "聊天模型阅读";
     written_by_model: "worded by the model, checked against the passages", "由模型措辞，已对照段落核查";
     written_literally: "the shop's own words", "店铺原文";
     sentiment_negative: "negative", "负面";

@@ -49,6 +49,8 @@ pub(super) struct Passage {
     pub(super) percent: String,
     pub(super) cosine: String,
     pub(super) bm25: String,
+    /// Log odds by the chat model's probe.
+    pub(super) read: Option<String>,
 }
 
 /// The messages of a transcript, in order.
@@ -97,6 +99,7 @@ fn why(l: &Layout, reply: Reply) -> Why {
         percent: percent(passage.score),
         cosine: format!("{:.3}", passage.cosine),
         bm25: format!("{:.2}", passage.bm25),
+        read: passage.read.map(|read| format!("{read:+.1}")),
     });
     Why {
         summary,

@@ -19,21 +19,17 @@ impl Engine {
     pub(super) async fn rerank(&self, asked: &mut Asked<'_>) {
         let Some(model) = self.language_model.get() else { return };
         let best = asked.found.first().map_or(0.0, |found| found.score);
-        // Beside the catalogue only the first ranking is calibrated.
+        // Beside the catalogue only the first ranking is calibrated, and what continues a question says little by itself.
         let is_question = !asked.intent.is_smalltalk()
             && !asked.intent.is_product()
             && !matches!(asked.intent, Intent::Human | Intent::PromptAttack);
-        if best < HOPELESS || !is_question {
+        if best < HOPELESS || !is_question || asked.context.is_some() {
             return;
         }
         let read = ranking::to_read(&asked.found);
         let places: Vec<u32> = read.iter().map(|found| found.place).collect();
         let chats = read.iter().map(|found| self.chat_about(found)).collect();
-        let question = match &asked.context {
-            Some(context) => format!("{} {}", context.text, asked.text()),
-            None => asked.text().to_owned(),
-        };
-        let relevance = model.relevance(chats, question, self.unread);
+        let relevance = model.relevance(chats, asked.text().to_owned(), self.unread);
         let relevance = match self.unread {
             Unread::Read => relevance.await,
             Unread::Later => tokio::time::timeout(PATIENCE, relevance).await.unwrap_or(Ok(None)),

@@ -65,6 +65,73 @@ pub fn kept_share(source: &str, from: Language, translation: &str) -> f32 {
     known.iter().filter(|group| group.iter().any(has)).count() as f32 / known.len() as f32
 }
 
+/// A translation in which words that were left in the language of its source are put into the other one, where the
+/// bridge knows them; a run of characters only as a whole.
+pub fn completed(translation: &str, to: Language) -> String {
+    match to {
+        Language::En => completed_in_english(translation),
+        Language::Zh => completed_in_chinese(translation),
+    }
+}
+
+fn completed_in_english(translation: &str) -> String {
+    let mut text = String::new();
+    let mut rest = translation;
+    while let Some(begin) = rest.find(is_han) {
+        let (before, from) = rest.split_at(begin);
+        let (run, after) = from.split_at(from.find(|c| !is_han(c)).unwrap_or(from.len()));
+        text.push_str(before);
+        match in_english(run) {
+            Some(words) => {
+                if text.ends_with(char::is_alphanumeric) {
+                    text.push(' ');
+                }
+                text.push_str(&words);
+                if after.starts_with(char::is_alphanumeric) {
+                    text.push(' ');
+                }
+            }
+            None => text.push_str(run),
+        }
+        rest = after;
+    }
+    text + rest
+}
+
+/// `None` when a part of the run is not known.
+fn in_english(run: &str) -> Option<String> {
+    let characters: Vec<char> = run.chars().collect();
+    let mut words: Vec<&str> = Vec::new();
+    let mut at = 0;
+    while at < characters.len() {
+        let longest = BRIDGE.chinese_longest.min(characters.len() - at);
+        let (length, english) = (1..=longest).rev().find_map(|length| {
+            let word: String = characters[at..at + length].iter().collect();
+            BRIDGE.to_english.get(&word).and_then(|ways| ways.first()).map(|way| (length, way))
+        })?;
+        words.push(english);
+        at += length;
+    }
+    Some(words.join(" "))
+}
+
+fn completed_in_chinese(translation: &str) -> String {
+    let mut text = String::new();
+    for piece in translation.split_inclusive(|c: char| !c.is_ascii_alphabetic()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+        let known = BRIDGE.to_chinese.get(&stems(word).join(" ")).and_then(|ways| ways.first());
+        match known.filter(|_| word.len() > 2) {
+            Some(chinese) => {
+                text.truncate(text.trim_end_matches(' ').len());
+                text.push_str(chinese);
+                text.push_str(piece[word.len()..].trim_start_matches(' '));
+            }
+            None => text.push_str(piece),
+        }
+    }
+    text
+}
+
 /// Whether a Chinese text says an English name in a way that the bridge knows.
 pub fn names_place(name: &str, chinese: &str) -> bool {
     let known = BRIDGE.to_chinese.get(&stems(name).join(" "));
@@ -158,6 +225,10 @@ mod tests {
         assert!(words(across("笔记本电脑保修多少个月？", Language::Zh)).contains(&"laptop".to_owned()));
         assert!(words(across("Orbit X配哪个充电器？", Language::Zh)).contains(&"orbit".to_owned()));
         assert!(words(across("Can I pay with Alipay?", Language::En)).contains(&"支付宝".to_owned()));
+        let left = "Both the online shop and the store take支付宝 and 微信 payment.";
+        assert_eq!(completed(left, Language::En), "Both the online shop and the store take Alipay and WeChat payment.");
+        assert_eq!(completed("天气 is fine.", Language::En), "天气 is fine.");
+        assert_eq!(completed("门店 Tuesday至周六营业，DHL 送货", Language::Zh), "门店星期二至周六营业，DHL 送货");
         assert!(across("天气", Language::Zh).iter().flatten().all(|word| !word.is_empty()));
     }
 }

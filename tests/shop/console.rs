@@ -226,6 +226,7 @@ fn reply(text: &str) -> Reply {
                 text: "Boots come back within thirty days.".to_owned(),
                 cosine: 0.871,
                 bm25: 7.25,
+                read: Some(2.5),
                 score: 0.88,
                 ..PassageTrace::default()
             }],

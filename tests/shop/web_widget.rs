@@ -181,6 +181,7 @@ fn reply(text: &str) -> Reply {
                 text: "not shown".to_owned(),
                 cosine: 0.8,
                 bm25: 4.0,
+                read: None,
                 score: 0.2,
                 ..PassageTrace::default()
             }],

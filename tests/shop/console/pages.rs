@@ -137,6 +137,7 @@ async fn the_transcript_says_why_the_bot_answered_so() {
         "returns.docx",
         "cosine 0.871",
         "BM25 7.25",
+        "read by the chat model +2.5",
         "88 %",
         "supported by passage 1",
         "test-model",
