@@ -238,6 +238,14 @@ impl Engine {
         Ok(true)
     }
 
+    /// Forgets one document until the next call, to see what the others say without it. For measuring only: the
+    /// documents are searched in memory then, whatever the settings say.
+    pub async fn leave_out(&self, document: Option<&str>) -> Result<(), SnapshotError> {
+        let fresh = Snapshot::load_without(document, &self.store, &self.encoders, None).await?;
+        *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(fresh);
+        Ok(())
+    }
+
     /// Makes one turn and changes what the conversation remembers. `progress` is told what may be shown meanwhile.
     pub async fn handle(
         &self,

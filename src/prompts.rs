@@ -129,6 +129,7 @@ impl Prompt {
 const REPLIES: &str = include_str!("../prompts/replies.toml");
 const TRANSLATE: &str = include_str!("../prompts/translate.toml");
 const QUESTION: &str = include_str!("../prompts/question.toml");
+const ASK: &str = include_str!("../prompts/ask.toml");
 
 /// All words and prompts, checked.
 #[derive(Debug)]
@@ -138,6 +139,7 @@ pub struct Prompts {
     pub translate: Prompt,
     /// Asks what a shopper would ask about a passage.
     pub question: Prompt,
+    ask: Prompt,
     environment: Environment<'static>,
 }
 
@@ -150,7 +152,8 @@ impl Prompts {
             .map_err(|error| invalid("translate.toml", error))?;
         let question = toml::from_str(&own_or(dir, "question.toml", QUESTION)?)
             .map_err(|error| invalid("question.toml", error))?;
-        let mut prompts = Self { phrases: BTreeMap::new(), translate, question, environment };
+        let ask = toml::from_str(&own_or(dir, "ask.toml", ASK)?).map_err(|error| invalid("ask.toml", error))?;
+        let mut prompts = Self { phrases: BTreeMap::new(), translate, question, ask, environment };
         prompts.add_replies("replies.toml", REPLIES)?;
         let own = own_or(dir, "replies.toml", "")?;
         prompts.add_replies("replies.toml", &own)?;
@@ -180,8 +183,8 @@ impl Prompts {
                     .map_err(|error| invalid("replies.toml", format!("{phrase:?} in [{language}]: {error}")))?;
             }
         }
-        let sample = minijinja::context! { from => "English", to => "Chinese", text => "…" };
-        for prompt in [&self.translate, &self.question] {
+        let sample = minijinja::context! { from => "English", to => "Chinese", language => "English", other_words => true, text => "…" };
+        for prompt in [&self.translate, &self.question, &self.ask] {
             for template in [&prompt.system, &prompt.user] {
                 let file = format!("{}.toml", prompt.name);
                 self.environment.render_str(template, &sample).map_err(|error| invalid(&file, error))?;
@@ -203,11 +206,7 @@ impl Prompts {
 
     /// The request that puts `text` into another language.
     pub fn translation(&self, text: &str, from: Language, to: Language) -> GenerateRequest {
-        let name = |language| match language {
-            Language::En => "English",
-            Language::Zh => "Simplified Chinese",
-        };
-        let values = minijinja::context! { from => name(from), to => name(to), text };
+        let values = minijinja::context! { from => name_of(from), to => name_of(to), text };
         GenerateRequest {
             messages: self.messages(&self.translate, &values),
             tokens_max: self.translate.tokens_max,
@@ -218,10 +217,30 @@ impl Prompts {
     }
 }
 
+/// What prompts call a language.
+fn name_of(language: Language) -> &'static str {
+    match language {
+        Language::En => "English",
+        Language::Zh => "Simplified Chinese",
+    }
+}
+
 impl Prompts {
     /// The chat after which a question that `passage` answers is likely.
     pub fn question_about(&self, passage: &str) -> Vec<ChatMessage> {
         self.messages(&self.question, &minijinja::context! { text => passage })
+    }
+
+    /// The request for a question that `passage` answers, near to its words or in other ones.
+    pub fn asking(&self, passage: &str, language: Language, other_words: bool) -> GenerateRequest {
+        let values = minijinja::context! { text => passage, language => name_of(language), other_words };
+        GenerateRequest {
+            messages: self.messages(&self.ask, &values),
+            tokens_max: self.ask.tokens_max,
+            temperature: 0.0,
+            stop: vec!["\n".to_owned()],
+            seed: 0,
+        }
     }
 
     fn messages(&self, prompt: &Prompt, values: &Value) -> Vec<ChatMessage> {

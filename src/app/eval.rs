@@ -72,7 +72,8 @@ pub struct Options {
     /// Folder of a shop's files, asked in this run alone (answers; default: the shop in --data-dir).
     #[arg(long, value_name = "DIR")]
     pub shop: Option<PathBuf>,
-    /// Questions as JSON lines with what a right reply contains (answers; default: questions.jsonl in --shop).
+    /// Questions as JSON lines with what a right reply contains (answers; default: questions.jsonl in --shop, else
+    /// questions that the chat model writes from the documents).
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
     /// Print one JSON object instead of a table.

@@ -58,11 +58,22 @@ impl Snapshot {
         encoders: &Encoders,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
+        Self::load_without(None, store, encoders, qdrant).await
+    }
+
+    /// The same without one of its documents.
+    pub async fn load_without(
+        document: Option<&str>,
+        store: &Store,
+        encoders: &Encoders,
+        qdrant: Option<(String, String)>,
+    ) -> Result<Self, SnapshotError> {
         // The version is read first: a change while loading is then seen as newer and loaded again.
         let version = store.knowledge_version().await?;
         let profile = store.setting(SHOP_PROFILE).await?;
         let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let chunks = with_encoders(store, encoders).await?;
+        let mut chunks = with_encoders(store, encoders).await?;
+        chunks.retain(|chunk| Some(chunk.document.as_str()) != document);
         let vectors = match &qdrant {
             Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
             None => VectorIndex::embedded(),

@@ -36,6 +36,9 @@ pub struct Expected {
     /// What a right reply contains; alternatives are separated by `|`.
     #[serde(default)]
     pub facts: Vec<String>,
+    /// The passage that a question was made from: a right reply quotes it.
+    #[serde(skip)]
+    pub passage: Option<String>,
 }
 
 /// Whether the documents answer a question.
@@ -82,6 +85,8 @@ pub struct Said {
     pub declined: bool,
     /// Files it cited.
     pub cited: Vec<String>,
+    /// What it quoted of them.
+    pub quotes: Vec<String>,
 }
 
 /// How a turn went.
@@ -128,7 +133,11 @@ pub fn judge(expected: &Expected, said: &Said) -> Verdict {
         Kind::Answer => {
             let text = said.text.to_lowercase();
             let has = |fact: &String| fact.split('|').any(|way| text.contains(&way.trim().to_lowercase()));
-            if expected.facts.iter().all(has) { Verdict::Right } else { Verdict::Wrong }
+            let passage = |passage: &String| {
+                said.quotes.iter().any(|quote| passage.contains(quote.as_str()) || quote.contains(passage.as_str()))
+            };
+            let is_right = expected.facts.iter().all(has) && expected.passage.iter().all(passage);
+            if is_right { Verdict::Right } else { Verdict::Wrong }
         }
     }
 }
@@ -156,8 +165,14 @@ pub fn report(turns: &[(String, String, Expected, Said)]) -> Report {
     let styles: Vec<(&str, f64)> =
         by_style.iter().map(|(style, (right, all))| (*style, *right as f64 / *all as f64)).collect();
     let failed = turns.iter().zip(&judged).filter(|(_, verdict)| **verdict != Verdict::Right);
-    let failed = failed.map(|((id, question, _, said), verdict)| {
-        json!({"id": id, "verdict": format!("{verdict:?}").to_lowercase(), "question": question, "reply": said.text})
+    let failed = failed.map(|((id, question, expected, said), verdict)| {
+        let mut failure = json!({
+            "id": id, "verdict": format!("{verdict:?}").to_lowercase(), "question": question, "reply": said.text,
+        });
+        if let Some(passage) = &expected.passage {
+            failure["passage"] = json!(passage);
+        }
+        failure
     });
     Report::new("answers")
         .figure("correct", share(&answerable, &|verdict, _, _| verdict == Verdict::Right))
@@ -184,11 +199,11 @@ mod tests {
 
     fn expected(kind: Kind, facts: &[&str]) -> Expected {
         let facts = facts.iter().map(|fact| (*fact).to_owned()).collect();
-        Expected { kind, style: "plain".to_owned(), document: Documents::One("a.md".to_owned()), facts }
+        Expected { kind, style: "plain".to_owned(), document: Documents::One("a.md".to_owned()), facts, passage: None }
     }
 
     fn said(text: &str, declined: bool) -> Said {
-        Said { text: text.to_owned(), declined, cited: vec!["a.md".to_owned()] }
+        Said { text: text.to_owned(), declined, cited: vec!["a.md".to_owned()], quotes: vec!["Twelve days.".to_owned()] }
     }
 
     #[test]
@@ -198,6 +213,10 @@ mod tests {
         assert_eq!(judge(&wanted, &said("Twelve days.", false)), Verdict::Wrong);
         assert_eq!(judge(&wanted, &said("Twelve days, free.", true)), Verdict::Declined);
         assert_eq!(judge(&expected(Kind::Decline, &[]), &said("We do.", false)), Verdict::Wrong);
+        let made_from = |passage: &str| Expected { passage: Some(passage.to_owned()), ..expected(Kind::Answer, &[]) };
+        let reply = said("Twelve days.", false);
+        assert_eq!(judge(&made_from("Delivery takes a while. Twelve days."), &reply), Verdict::Right);
+        assert_eq!(judge(&made_from("Returns are free."), &reply), Verdict::Wrong);
     }
 
     #[test]
