@@ -39,8 +39,12 @@ const ANSWERS: f32 = 0.37;
 /// The same after the chat model's second look: of the same questions 80 in 100 are then answered right and 8 wrong, and
 /// of those just beside the documents two in three are declined.
 const ANSWERS_RERANKED: f32 = 0.45;
-/// From this probability on, a passage answers even though the message sounds like nothing a shop is asked.
+/// From this probability on, a passage answers even though the message sounds like nothing a shop is asked, or like a
+/// wish for a discount.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
+/// The same for a message that sounds like nothing a shop is asked after the chat model's second look, which lets hardly
+/// any of them through.
+const ANSWERS_OFF_TOPIC_RERANKED: f32 = 0.5;
 /// A second passage this close to the first, in probability, is said as well: of every eight answers one then has two
 /// passages, and a fifth of the wrong ones has the right passage beside it.
 const SECOND_WITHIN: f32 = 0.3;
@@ -136,6 +140,8 @@ struct Asked<'a> {
     snapshot: Arc<Snapshot>,
     /// The earlier question, when this one continues it.
     context: Option<Lookup>,
+    /// Probability of the best passage before the second look.
+    first: f32,
     /// The chat model has had a second look at `found`.
     reranked: bool,
 }
@@ -327,7 +333,9 @@ impl Engine {
             }
             None => None,
         };
-        Ok(Asked { lookups, found, raw: text, language, scores, intent, merchant, snapshot, context, reranked: false })
+        let first = found.first().map_or(0.0, |found| found.score);
+        let reranked = false;
+        Ok(Asked { lookups, found, raw: text, language, scores, intent, merchant, snapshot, context, first, reranked })
     }
 
     /// "And a tent?" as the question before it, asked about tents: the new thing takes the place of what is most like it.
@@ -397,7 +405,11 @@ impl Engine {
         let best = asked.found.first().map_or(0.0, |found| found.score);
         let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
             && asked.scores.top().1 >= SURE;
-        let threshold = if off_topic { ANSWERS_OFF_TOPIC } else { asked.threshold() };
+        let threshold = match asked.intent {
+            Intent::OffTopic if off_topic && asked.reranked => ANSWERS_OFF_TOPIC_RERANKED,
+            _ if off_topic => ANSWERS_OFF_TOPIC,
+            _ => asked.threshold(),
+        };
         if best >= threshold {
             self.quote(asked, &asked.found).await
         } else {

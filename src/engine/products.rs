@@ -82,7 +82,9 @@ impl Engine {
 fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<ProductWish> {
     // A passage without an amount is no answer to a question for a price, however near it is.
     let fits = |found: &&Found| found.features.kind_fits != Some(false);
-    let documents = asked.found.first().filter(fits).map_or(0.0, |found| found.score);
+    // The limits beside the catalogue were found by the first ranking; the second look can only lower what speaks for a
+    // passage.
+    let documents = asked.found.first().filter(fits).map_or(0.0, |found| found.score.min(asked.first));
     let last = conversation.memory.last().filter(|_| asked.context.is_some());
     let wish = match asked.intent {
         Intent::ProductSearch => Some(ProductWish::Search),

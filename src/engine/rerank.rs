@@ -19,10 +19,8 @@ impl Engine {
     pub(super) async fn rerank(&self, asked: &mut Asked<'_>) {
         let Some(model) = self.language_model.get() else { return };
         let best = asked.found.first().map_or(0.0, |found| found.score);
-        // Beside the catalogue only the first ranking is calibrated, and what continues a question says little by itself.
-        let is_question = !asked.intent.is_smalltalk()
-            && !asked.intent.is_product()
-            && !matches!(asked.intent, Intent::Human | Intent::PromptAttack);
+        let is_question = !asked.intent.is_smalltalk() && !matches!(asked.intent, Intent::Human | Intent::PromptAttack);
+        // What continues a question says little by itself.
         if best < HOPELESS || !is_question || asked.context.is_some() {
             return;
         }
