@@ -21,6 +21,8 @@ use crate::{
 const LENGTH_MAX: usize = 300;
 /// A shorter answer to a frequent question, such as "No.", means nothing without its question.
 const ANSWER_MIN: usize = 30;
+/// What a name that the question has weighs beside its rarity: the hours of one shop are no answer about another.
+const NAME: f32 = 6.0;
 /// A table row with at most so many cells beside its subject is said whole.
 const CELLS_MAX: usize = 5;
 
@@ -74,10 +76,12 @@ fn answering_span(question: &str, text: &str, lexical: &LexicalIndex) -> String 
         return text.trim().to_owned();
     }
     let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    let named = names(question);
     let parts = sentences(text);
     let weight = |sentence: &str| -> f32 {
         let said: HashSet<String> = terms(sentence).into_iter().map(|term| term.text).collect();
-        asked.intersection(&said).map(|term| lexical.idf(term)).sum()
+        let name = |term: &String| if named.contains(term) { NAME } else { 0.0 };
+        asked.intersection(&said).map(|term| lexical.idf(term) + name(term)).sum()
     };
     let best = parts
         .iter()
@@ -95,6 +99,13 @@ fn answering_span(question: &str, text: &str, lexical: &LexicalIndex) -> String 
         first -= 1;
     }
     span(text, parts[first], parts[last])
+}
+
+/// Terms of words with a capital inside a question: what it is about, and not merely what about it.
+fn names(question: &str) -> HashSet<String> {
+    let words = question.split_whitespace().skip(1);
+    let capital = words.filter(|word| word.starts_with(|c: char| c.is_uppercase()));
+    capital.flat_map(terms).filter(|term| !term.stop).map(|term| term.text).collect()
 }
 
 /// The part of `text` from the start of one of its slices to the end of another.
@@ -144,4 +155,24 @@ pub fn place(passage: &Passage) -> &str {
         .filter(|heading| !heading.is_empty())
         .or(passage.chunk.question.as_deref())
         .unwrap_or(&passage.document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentences_about_the_named_shop_are_said() {
+        let text = "Perth, 4 Thistlegate Wynd\nMonday to Friday 8:30 to 18:30, Saturday 9:00 to 17:30, Sunday 11:00 to \
+                    16:00.\nOban, 1 Herring Steps\nMonday to Friday 9:00 to 17:00, Saturday 9:30 to 15:00, closed on \
+                    Sundays. From June to August the Oban shop stays open until 20:00 on Fridays. All shops are closed on \
+                    25 and 26 December and on 1 and 2 January.";
+        let others = ["Perth has a garden.", "Classes are held in Perth.", "Perth takes returns."];
+        let lexical = LexicalIndex::build([text].into_iter().chain(others));
+        let said = |question: &str| answering_span(question, text, &lexical);
+        assert!(said("When is the Perth shop open on Saturdays?").contains("9:00 to 17:30"));
+        let oban = said("When is the Oban shop open on Saturdays?");
+        assert!(oban.contains("9:30 to 15:00") && text.contains(&oban), "{oban}");
+        assert_eq!(answering_span("Perth?", "Perth is closed.", &lexical), "Perth is closed.");
+    }
 }

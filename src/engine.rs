@@ -36,15 +36,16 @@ const TEXT_MAX: usize = 4_000;
 /// From this probability on, a passage answers. On shops left out of the fit, 89 in 100 replies to answerable questions
 /// are then right, a sixth of those questions is declined, and of questions just beside the documents one in three is.
 const ANSWERS: f32 = 0.37;
-/// The same after the chat model's second look: of the same questions 80 in 100 are then answered right and 8 wrong, and
+/// The same after a second look by a chat model without a probe.
+const ANSWERS_RERANKED: f32 = 0.42;
+/// The same after one with the probe: of the same questions 80 in 100 are then answered right and 8 wrong, and
 /// of those just beside the documents two in three are declined.
-const ANSWERS_RERANKED: f32 = 0.45;
+const ANSWERS_READ: f32 = 0.45;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked, or like a
 /// wish for a discount.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
-/// The same for a message that sounds like nothing a shop is asked after the chat model's second look, which lets hardly
-/// any of them through.
-const ANSWERS_OFF_TOPIC_RERANKED: f32 = 0.5;
+/// The same for a message that sounds like nothing a shop is asked, after the probe, which lets hardly any of them through.
+const ANSWERS_OFF_TOPIC_READ: f32 = 0.5;
 /// A second passage this close to the first, in probability, is said as well: of every eight answers one then has two
 /// passages, and a fifth of the wrong ones has the right passage beside it.
 const SECOND_WITHIN: f32 = 0.3;
@@ -154,7 +155,11 @@ impl Asked<'_> {
 
     /// The probability from which a passage answers.
     fn threshold(&self) -> f32 {
-        if self.reranked { ANSWERS_RERANKED } else { ANSWERS }
+        match self.found.first() {
+            Some(found) if found.read.is_some() => ANSWERS_READ,
+            _ if self.reranked => ANSWERS_RERANKED,
+            _ => ANSWERS,
+        }
     }
 
     /// The words, masked.
@@ -406,7 +411,9 @@ impl Engine {
         let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
             && asked.scores.top().1 >= SURE;
         let threshold = match asked.intent {
-            Intent::OffTopic if off_topic && asked.reranked => ANSWERS_OFF_TOPIC_RERANKED,
+            Intent::OffTopic if off_topic && asked.found.first().is_some_and(|found| found.read.is_some()) => {
+                ANSWERS_OFF_TOPIC_READ
+            }
             _ if off_topic => ANSWERS_OFF_TOPIC,
             _ => asked.threshold(),
         };

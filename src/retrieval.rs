@@ -224,7 +224,16 @@ impl KnowledgeIndex {
                 };
                 spread.stand_out(&similarity, passage.chunk.language, &mut features);
                 let cosine = features.cosine;
-                Found { passage: Arc::clone(passage), place: id, cosine, bm25, features, value: 0.0, read: None, score: 0.0 }
+                Found {
+                    passage: Arc::clone(passage),
+                    place: id,
+                    cosine,
+                    bm25,
+                    features,
+                    value: 0.0,
+                    read: None,
+                    score: 0.0,
+                }
             })
             .collect();
         ranking::rank(&mut found);

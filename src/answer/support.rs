@@ -110,7 +110,7 @@ fn lone_promise(english: &str, chinese: &str) -> Option<&'static str> {
         None => words.contains(promise),
     };
     let lone = |(ways, own): &&(&'static [&'static str], &'static [&'static str])| {
-        ways.iter().any(|way| says(way)) != own.iter().any(|word| chinese.contains(word))
+        ways.iter().any(says) != own.iter().any(|word| chinese.contains(word))
     };
     PROMISES.iter().find(lone).map(|(ways, _)| ways[0].trim_end_matches('*'))
 }

@@ -114,7 +114,9 @@ async fn ask_about_documents(app: &App) -> anyhow::Result<Report> {
             let left_out = made("document left out", question, Kind::Decline);
             without.entry(passage.document.as_str()).or_default().push(left_out);
         }
-        if let Some(question) = question(app, &model, passage, true).await?.filter(|other| plain.as_ref() != Some(other)) {
+        if let Some(question) =
+            question(app, &model, passage, true).await?.filter(|other| plain.as_ref() != Some(other))
+        {
             questions.push(made("other words", &question, Kind::Answer));
         }
         bar.inc(1);

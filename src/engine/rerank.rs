@@ -11,6 +11,7 @@ use crate::{
 
 /// A candidate below this is declined whatever the chat model makes of it.
 const HOPELESS: f32 = 0.02;
+const HOPELESS_WITHOUT_PROBE: f32 = 0.1;
 /// A shopper does not wait longer for a second look; the first one stands then.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -20,11 +21,17 @@ impl Engine {
         let Some(model) = self.language_model.get() else { return };
         let best = asked.found.first().map_or(0.0, |found| found.score);
         let is_question = !asked.intent.is_smalltalk() && !matches!(asked.intent, Intent::Human | Intent::PromptAttack);
+        // A likelihood is fair only between passages that a single question could be about, and not beside the catalogue.
+        let is_fit = model.has_probe()
+            || asked.lookups.len() == 1 && !asked.intent.is_product() && best >= HOPELESS_WITHOUT_PROBE;
         // What continues a question says little by itself.
-        if best < HOPELESS || !is_question || asked.context.is_some() {
+        if best < HOPELESS || !is_question || !is_fit || asked.context.is_some() {
             return;
         }
-        let read = ranking::to_read(&asked.found);
+        let read = ranking::to_read(&asked.found, model.has_probe());
+        if read.is_empty() {
+            return;
+        }
         let places: Vec<u32> = read.iter().map(|found| found.place).collect();
         let chats = read.iter().map(|found| self.chat_about(found)).collect();
         let relevance = model.relevance(chats, asked.text().to_owned(), self.unread);

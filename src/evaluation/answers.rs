@@ -203,7 +203,12 @@ mod tests {
     }
 
     fn said(text: &str, declined: bool) -> Said {
-        Said { text: text.to_owned(), declined, cited: vec!["a.md".to_owned()], quotes: vec!["Twelve days.".to_owned()] }
+        Said {
+            text: text.to_owned(),
+            declined,
+            cited: vec!["a.md".to_owned()],
+            quotes: vec!["Twelve days.".to_owned()],
+        }
     }
 
     #[test]

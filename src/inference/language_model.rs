@@ -67,6 +67,14 @@ impl LanguageModel {
         }
     }
 
+    /// Whether `relevance` gives log odds: a probe was trained for this model.
+    pub fn has_probe(&self) -> bool {
+        match self {
+            Self::Local(local) => local.has_probe(),
+            Self::Scripted(_) => false,
+        }
+    }
+
     /// Has chats read ahead of `relevance`, whenever the model has nothing else to do, until the memory for them is
     /// full. `Overloaded` when too much waits already.
     pub fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {

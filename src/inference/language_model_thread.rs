@@ -46,6 +46,7 @@ pub struct LocalLanguageModel {
     jobs: SyncSender<Job>,
     /// Chats that still have to be read ahead.
     to_read: Arc<AtomicUsize>,
+    has_probe: bool,
 }
 
 impl fmt::Debug for LocalLanguageModel {
@@ -61,11 +62,13 @@ impl LocalLanguageModel {
         let (jobs, queue) = sync_channel(WAITING_MAX);
         let to_read = Arc::new(AtomicUsize::new(0));
         let (thread_format, thread_to_read) = (Arc::clone(&format), Arc::clone(&to_read));
+        let prefixes = Prefixes::new(&network.decoder);
+        let has_probe = prefixes.has_probe();
         thread::Builder::new()
             .name("chat-model".to_owned())
-            .spawn(move || run(&thread_format, network, &queue, &thread_to_read))
+            .spawn(move || run(&thread_format, network, prefixes, &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
-        Ok(Self { name: files.name.clone(), format, jobs, to_read })
+        Ok(Self { name: files.name.clone(), format, jobs, to_read, has_probe })
     }
 
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
@@ -115,6 +118,10 @@ impl LocalLanguageModel {
         self.submit(Job::ReadAhead { prompts })
     }
 
+    pub(crate) fn has_probe(&self) -> bool {
+        self.has_probe
+    }
+
     pub(crate) fn to_read(&self) -> usize {
         self.to_read.load(Ordering::Relaxed)
     }
@@ -142,8 +149,13 @@ impl LocalLanguageModel {
     }
 }
 
-fn run(format: &ChatFormat, mut network: ChatNetwork, queue: &Receiver<Job>, to_read: &AtomicUsize) {
-    let mut prefixes = Prefixes::new(&network.decoder);
+fn run(
+    format: &ChatFormat,
+    mut network: ChatNetwork,
+    mut prefixes: Prefixes,
+    queue: &Receiver<Job>,
+    to_read: &AtomicUsize,
+) {
     loop {
         to_read.store(prefixes.waiting(), Ordering::Relaxed);
         let job = if prefixes.has_work() {

@@ -61,6 +61,11 @@ impl Prefixes {
         Self { reader, entries, bytes: 0, bytes_max, clock: 0, waiting, wanted, ahead: None }
     }
 
+    /// Whether a probe says what is relevant.
+    pub(crate) fn has_probe(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// Layers that prefixes need.
     fn depth(&self, decoder: &Decoder) -> usize {
         self.reader.as_ref().map_or(decoder.layers(), |reader| reader.layers)
@@ -151,8 +156,7 @@ impl Prefixes {
                 None => values.extend(decoder.score(&items)?),
             }
         }
-        let is_read = self.reader.is_some();
-        Ok(if is_read { Relevance::LogOdds(values) } else { Relevance::Likelihoods(values) })
+        Ok(if self.has_probe() { Relevance::LogOdds(values) } else { Relevance::Likelihoods(values) })
     }
 
     fn get(&mut self, decoder: &mut Decoder, tokens: &[u32]) -> Result<Prefix, InferenceError> {

@@ -30,11 +30,19 @@ const READ: usize = 6;
 /// stands first for .857 of the questions.
 const READ_WEIGHT: f32 = 2.5;
 
-/// The candidates that the chat model is to read, best first.
-pub fn to_read(found: &[Found]) -> Vec<&Found> {
+/// The candidates that the chat model is to read, best first. Without a probe that is only worth the time where the best
+/// one does not lead clearly.
+pub fn to_read(found: &[Found], has_probe: bool) -> Vec<&Found> {
     let mut order: Vec<&Found> = found.iter().collect();
     order.sort_by(|a, b| b.value.total_cmp(&a.value));
-    order.truncate(READ);
+    let Some(best) = order.first() else { return Vec::new() };
+    let mass: f32 = rivals(best, found).map(|rival| (rival.value - best.value).exp()).sum();
+    let leads = 1.0 / (1.0 + mass) >= DOUBT_BELOW;
+    order.truncate(match (has_probe, leads) {
+        (true, _) => READ,
+        (false, false) => LIKELIHOODS,
+        (false, true) => 0,
+    });
     order
 }
 
@@ -55,18 +63,15 @@ fn weigh_log_odds(found: &mut [Found], places: &[u32], log_odds: &[f32]) {
         candidate.value += READ_WEIGHT * candidate.read.unwrap_or(least);
     }
     set_scores(found);
-    found.sort_by(|a, b| (b.read.is_some(), b.score).partial_cmp(&(a.read.is_some(), a.score)).unwrap_or(Ordering::Equal));
+    found.sort_by(|a, b| {
+        (b.read.is_some(), b.score).partial_cmp(&(a.read.is_some(), a.score)).unwrap_or(Ordering::Equal)
+    });
 }
 
 /// Likelihoods decide between candidates that lie close together (Sachan et al. 2022).
 fn weigh_likelihoods(found: &mut [Found], places: &[u32], likelihoods: &[f32]) {
-    let Some(best) = found.iter().max_by(|a, b| a.value.total_cmp(&b.value)) else { return };
-    let mass: f32 = rivals(best, found).map(|rival| (rival.value - best.value).exp()).sum();
-    if 1.0 / (1.0 + mass) >= DOUBT_BELOW {
-        return;
-    }
     let mut gains: Vec<(usize, f32)> = Vec::with_capacity(likelihoods.len());
-    for (place, likelihood) in places.iter().zip(likelihoods).take(LIKELIHOODS) {
+    for (place, likelihood) in places.iter().zip(likelihoods) {
         let Some(at) = found.iter().position(|candidate| candidate.place == *place) else { continue };
         let across = if found[at].features.cross_language { OTHER_LANGUAGE } else { 0.0 };
         gains.push((at, LIKELIHOOD * likelihood + across));
@@ -235,10 +240,10 @@ mod tests {
 
     #[test]
     fn likelihoods_decide_only_between_candidates_that_lie_close_together() {
-        let mut clear = vec![found(0, 9.0), found(1, 2.0)];
-        reread(&mut clear, &[0, 1], &Relevance::Likelihoods(vec![-90.0, -10.0]));
-        assert_eq!(places(&clear), [0, 1]);
+        let clear = [found(0, 9.0), found(1, 2.0)];
+        assert!(to_read(&clear, false).is_empty() && to_read(&clear, true).len() == 2);
         let mut close = vec![found(0, 5.0), found(1, 4.8), found(2, 1.0)];
+        assert_eq!(to_read(&close, false).len(), 3);
         reread(&mut close, &[0, 1, 2], &Relevance::Likelihoods(vec![-40.0, -30.0, -41.0]));
         assert_eq!(places(&close), [1, 0, 2]);
         let sum: f32 = close.iter().map(|found| found.value).sum();
@@ -247,9 +252,9 @@ mod tests {
 
     #[test]
     fn what_was_read_comes_before_what_was_not() {
-        assert!(to_read(&[]).is_empty());
+        assert!(to_read(&[], true).is_empty());
         let mut all: Vec<Found> = (0..8).map(|place| found(place, 9.0 - place as f32)).collect();
-        let read: Vec<u32> = to_read(&all).iter().map(|found| found.place).collect();
+        let read: Vec<u32> = to_read(&all, true).iter().map(|found| found.place).collect();
         assert_eq!(read, [0, 1, 2, 3, 4, 5]);
         reread(&mut all, &read, &Relevance::LogOdds(vec![-2.0, -3.0, 2.0, -4.0, -4.0, -4.0]));
         assert_eq!(all[0].place, 2);

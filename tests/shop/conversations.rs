@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use chrono::{TimeZone, Utc};
@@ -249,6 +250,33 @@ async fn the_chat_model_takes_a_second_look_where_passages_lie_close_together() 
     assert_eq!(prompt("When do you take the money from my Visa?").await.as_deref(), Some("question v1"));
     assert_eq!(prompt("How much is home delivery in mainland Great Britain?").await, None, "one passage leads clearly");
     assert_eq!(prompt("Hello!").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_finds_what_other_words_ask_and_declines_what_is_merely_near() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(files) = ModelStore::open(None).unwrap().cached("qwen2.5-0.5b-instruct") else { return };
+    let Some(app) = demo_shop(dir.path()).await else { return };
+    app.language_model.fill(LanguageModel::local(&files).unwrap());
+    let ask = async |say: &str| {
+        let line = BatchLine { id: say.to_owned(), turns: vec![say.to_owned()], customer: None };
+        // Nobody waits for passages that the model has not read yet.
+        for _ in 0..600 {
+            let reply = app::ask::hold(&app, &line).await.unwrap().remove(0);
+            if reply.trace.passages.first().is_some_and(|passage| passage.read.is_some()) {
+                return reply;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the passages of {say:?} were not read");
+    };
+    let card = ask("amex ok?").await;
+    assert!(card.route == Route::Answer && card.text.contains("American Express"), "{}", card.text);
+    assert!(card.trace.passages[0].read.unwrap() > card.trace.passages[1].read.unwrap());
+    let boots = ask("登山靴不合脚，多少天内可以退？").await;
+    assert!(boots.route == Route::Answer && boots.text.contains("60"), "{}", boots.text);
+    let near = ask("How many people work in your warehouse?").await;
+    assert!(near.declined, "{}", near.text);
 }
 
 #[test]

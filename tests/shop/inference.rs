@@ -214,7 +214,11 @@ async fn the_probe_tells_an_answer_from_what_is_merely_near() {
             "Paying\nWe take Visa, Mastercard and PayPal.",
             "Paying\nYour card is charged when the parcel leaves our house.",
         ),
-        ("寄到香港要多少钱？", "配送\n寄往香港的运费是 45 元，满 500 元免运费。", "配送\n寄往香港的包裹由顺丰派送，每周二发货。"),
+        (
+            "寄到香港要多少钱？",
+            "配送\n寄往香港的运费是 45 元，满 500 元免运费。",
+            "配送\n寄往香港的包裹由顺丰派送，每周二发货。",
+        ),
     ];
     for (question, answers, near) in cases {
         let chats = [answers, near].map(|text| prompts.question_about(text)).to_vec();
