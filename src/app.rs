@@ -4,7 +4,7 @@ pub mod ask;
 pub mod chat;
 pub mod demo;
 pub mod eval;
-mod eval_answers;
+pub mod eval_answers;
 mod health;
 pub mod import;
 pub mod models;

@@ -44,8 +44,6 @@ const ANSWERS_READ: f32 = 0.45;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked, or like a
 /// wish for a discount.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
-/// The same for a message that sounds like nothing a shop is asked, after the probe, which lets hardly any of them through.
-const ANSWERS_OFF_TOPIC_READ: f32 = 0.5;
 /// A second passage this close to the first, in probability, is said as well: of every eight answers one then has two
 /// passages, and a fifth of the wrong ones has the right passage beside it.
 const SECOND_WITHIN: f32 = 0.3;
@@ -300,6 +298,7 @@ impl Engine {
         let last = conversation.memory.last();
         let completed = self.completed(&masked, last).await?;
         let before = if completed.is_some() { None } else { follow_up::follow_up(&masked, last) };
+        let is_completed = completed.is_some();
         let masked = completed.unwrap_or(masked);
         let mut texts = single_questions(&masked);
         texts.extend(before.map(|before| before.question.to_owned()));
@@ -324,7 +323,7 @@ impl Engine {
         if context.is_some() && about_order && !scores.top().0.is_smalltalk() && scores.top().0 != Intent::Human {
             // "What did I pay for them?" after an order was told is about that order.
             scores.ranked.insert(0, (Intent::OrderStatus, SURE));
-        } else if context.is_some() && scores.top().0 == Intent::OffTopic {
+        } else if (context.is_some() || is_completed) && scores.top().0 == Intent::OffTopic {
             // A continuation has too few words of its own to be judged as off topic.
             scores.ranked.rotate_left(1);
         }
@@ -410,13 +409,7 @@ impl Engine {
         let best = asked.found.first().map_or(0.0, |found| found.score);
         let off_topic = matches!(asked.intent, Intent::OffTopic | Intent::DiscountRequest | Intent::PromptAttack)
             && asked.scores.top().1 >= SURE;
-        let threshold = match asked.intent {
-            Intent::OffTopic if off_topic && asked.found.first().is_some_and(|found| found.read.is_some()) => {
-                ANSWERS_OFF_TOPIC_READ
-            }
-            _ if off_topic => ANSWERS_OFF_TOPIC,
-            _ => asked.threshold(),
-        };
+        let threshold = if off_topic { ANSWERS_OFF_TOPIC } else { asked.threshold() };
         if best >= threshold {
             self.quote(asked, &asked.found).await
         } else {

@@ -81,8 +81,12 @@ async fn ask_all(app: &App, questions: Vec<answers::Questions>) -> anyhow::Resul
     Ok(turns)
 }
 
-/// Makes questions from the documents and asks them with and without the document that answers.
-async fn ask_about_documents(app: &App) -> anyhow::Result<Report> {
+/// Makes questions from the documents and asks them with and without the document that answers. Nothing of the shop
+/// changes.
+///
+/// # Errors
+/// No chat model, no documents, and whatever keeps the shop from answering.
+pub async fn ask_about_documents(app: &App) -> anyhow::Result<Report> {
     let Some(model) = app.language_model.get() else {
         bail!(
             "questions are made by the chat model, and there is none: set models.chat, or name a file of questions with \
