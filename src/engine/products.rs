@@ -82,9 +82,11 @@ impl Engine {
 fn product_wish(conversation: &Conversation, asked: &Asked<'_>) -> Option<ProductWish> {
     // A passage without an amount is no answer to a question for a price, however near it is.
     let fits = |found: &&Found| found.features.kind_fits != Some(false);
-    // The limits beside the catalogue were found by the first ranking; the second look can only lower what speaks for a
-    // passage.
-    let documents = asked.found.first().filter(fits).map_or(0.0, |found| found.score.min(asked.first));
+    // The limits beside the catalogue were found by the first ranking; the second look may only object to a passage.
+    let stands = |found: &Found| {
+        if found.score >= asked.threshold() { asked.first } else { found.score.min(asked.first) }
+    };
+    let documents = asked.found.first().filter(fits).map_or(0.0, stands);
     let last = conversation.memory.last().filter(|_| asked.context.is_some());
     let wish = match asked.intent {
         Intent::ProductSearch => Some(ProductWish::Search),
