@@ -207,13 +207,7 @@ impl Prompts {
     /// The request that puts `text` into another language.
     pub fn translation(&self, text: &str, from: Language, to: Language) -> GenerateRequest {
         let values = minijinja::context! { from => name_of(from), to => name_of(to), text };
-        GenerateRequest {
-            messages: self.messages(&self.translate, &values),
-            tokens_max: self.translate.tokens_max,
-            temperature: 0.0,
-            stop: vec!["\n\n".to_owned()],
-            seed: 0,
-        }
+        self.request(&self.translate, &values, "\n\n")
     }
 }
 
@@ -234,11 +228,16 @@ impl Prompts {
     /// The request for a question that `passage` answers, near to its words or in other ones.
     pub fn asking(&self, passage: &str, language: Language, other_words: bool) -> GenerateRequest {
         let values = minijinja::context! { text => passage, language => name_of(language), other_words };
+        self.request(&self.ask, &values, "\n")
+    }
+
+    /// The likeliest answer up to `stop`.
+    fn request(&self, prompt: &Prompt, values: &Value, stop: &str) -> GenerateRequest {
         GenerateRequest {
-            messages: self.messages(&self.ask, &values),
-            tokens_max: self.ask.tokens_max,
+            messages: self.messages(prompt, values),
+            tokens_max: prompt.tokens_max,
             temperature: 0.0,
-            stop: vec!["\n".to_owned()],
+            stop: vec![stop.to_owned()],
             seed: 0,
         }
     }

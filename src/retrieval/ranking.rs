@@ -35,9 +35,7 @@ const READ_WEIGHT: f32 = 2.5;
 pub fn to_read(found: &[Found], has_probe: bool) -> Vec<&Found> {
     let mut order: Vec<&Found> = found.iter().collect();
     order.sort_by(|a, b| b.value.total_cmp(&a.value));
-    let Some(best) = order.first() else { return Vec::new() };
-    let mass: f32 = rivals(best, found).map(|rival| (rival.value - best.value).exp()).sum();
-    let leads = 1.0 / (1.0 + mass) >= DOUBT_BELOW;
+    let leads = order.first().is_some_and(|best| share(best, found) >= DOUBT_BELOW);
     order.truncate(match (has_probe, leads) {
         (true, _) => READ,
         (false, false) => LIKELIHOODS,
@@ -103,14 +101,19 @@ fn set_scores(candidates: &mut [Found]) {
 /// The probability of one among all. Rows of its own table are no rivals: "what does delivery cost?" is answered by
 /// every row of the price list, and none of them makes another less true.
 fn score(found: &Found, candidates: &[Found]) -> f32 {
-    let mass: f32 = rivals(found, candidates).map(|rival| (rival.value - found.value).exp()).sum();
     // Alone among all passages a candidate leads by what it has over nothing.
     let lead = found.value - rivals(found, candidates).map(|rival| rival.value).reduce(f32::max).unwrap_or(0.0);
-    let share = 1.0 / (1.0 + mass);
+    let share = share(found, candidates);
     match found.read {
         Some(log_odds) => probability_read(&found.features, log_odds, found.value, lead, share),
         None => probability(&found.features, found.value, lead, share),
     }
+}
+
+/// A candidate's part of the softmax of its own and its rivals' ranking values.
+fn share(found: &Found, candidates: &[Found]) -> f32 {
+    let mass: f32 = rivals(found, candidates).map(|rival| (rival.value - found.value).exp()).sum();
+    1.0 / (1.0 + mass)
 }
 
 fn rivals<'a>(found: &'a Found, candidates: &'a [Found]) -> impl Iterator<Item = &'a Found> {
