@@ -8,6 +8,7 @@ pub mod eval_answers;
 mod health;
 pub mod import;
 pub mod models;
+pub mod replay;
 pub mod serve;
 pub mod train;
 
