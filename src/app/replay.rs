@@ -66,8 +66,7 @@ pub async fn replay(app: &App, turn: &Mutex<StoredTurn>, conversation_id: i64) -
         format!("there is no conversation {conversation_id}; the number stands in its address in the console")
     })?;
     let messages = app.store.messages(conversation_id, 0).await?;
-    let mut conversation =
-        Conversation { id: stored.id, ..Conversation::new(stored.channel, stored.chat.clone()) };
+    let mut conversation = Conversation { id: stored.id, ..Conversation::new(stored.channel, stored.chat.clone()) };
     let mut replayed = Vec::new();
     for (question, before, reply) in turns(&messages) {
         *turn.lock().unwrap_or_else(PoisonError::into_inner) =

@@ -21,19 +21,18 @@ impl Engine {
     /// Ranks `asked.found` again where the chat model has time, and decides whether a short message continues the
     /// question before it.
     pub(super) async fn look_again(&self, asked: &mut Asked<'_>) {
-        if let Some(mut alone) = asked.alone.take() {
-            let is_reread = self.reread(asked, &mut alone, asked.text().to_owned()).await;
-            let is_read = alone.first().is_some_and(|found| found.read.is_some());
-            let needed = if is_read { ANSWERS_READ } else { STANDS_ALONE };
-            if alone.first().is_some_and(|found| found.score >= needed) {
-                asked.first = alone[0].score;
-                (asked.found, asked.context, asked.reranked) = (alone, None, is_reread);
-                return;
-            }
-        }
         let mut found = std::mem::take(&mut asked.found);
         asked.reranked = self.reread(asked, &mut found, asked.question()).await;
         asked.found = found;
+        let Some(mut alone) = asked.alone.take() else { return };
+        let first = alone.first().map_or(0.0, |found| found.score);
+        let is_reread = self.reread(asked, &mut alone, asked.text().to_owned()).await;
+        let (Some(best), continued) = (alone.first(), asked.found.first()) else { return };
+        let needed = if best.read.is_some() { ANSWERS_READ } else { STANDS_ALONE };
+        if best.score >= needed && continued.is_none_or(|continued| best.score > continued.score) {
+            asked.first = first;
+            (asked.found, asked.context, asked.reranked) = (alone, None, is_reread);
+        }
     }
 
     /// Ranks `found` again by what the chat model makes of `question`; `false` where it has no say.

@@ -13,6 +13,7 @@ mod intents;
 mod knowledge;
 mod models;
 mod recommend;
+mod replay;
 mod retrieval;
 mod shops;
 mod storage;
