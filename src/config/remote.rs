@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn the_example_tells_the_defaults() {
+        let example = include_str!("../../shoptalk.example.toml");
+        let (_, block) = example.split_once("# [models.remote]\n").unwrap();
+        let lines = block.lines().map_while(|line| line.strip_prefix("# "));
+        let settings = lines.filter(|line| line.split(' ').nth(1) == Some("=")).collect::<Vec<_>>().join("\n");
+        let example = toml::from_str::<RemoteConfig>(&settings).unwrap();
+        assert!(example.key_env.is_some() && !example.extra_body.is_empty());
+        let mut defaults = read("base_url = \"http://gpu.example:8000/v1\"").unwrap();
+        defaults.model = example.model.clone();
+        defaults.key_env = example.key_env.clone();
+        defaults.extra_body = example.extra_body.clone();
+        assert_eq!(format!("{example:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_its_line_and_without_what_may_be_a_key() {
         for (line, words) in [
             ("base_url = \"gpu.example/v1\"", "not an address"),

@@ -13,6 +13,8 @@ mod intents;
 mod knowledge;
 mod models;
 mod recommend;
+mod remote_model;
+mod remote_shop;
 mod retrieval;
 mod shops;
 mod storage;

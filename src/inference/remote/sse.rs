@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_event_without_an_end_is_given_up() {
-        let piece = [b'x'; 1 << 16];
+        let piece = vec![b'x'; 1 << 16];
         let mut parser = Parser::default();
         let pushed = (0..20).try_for_each(|_| parser.push(&piece).map(|_| ()));
         assert!(matches!(pushed, Err(RemoteError::Malformed(_))));
