@@ -206,7 +206,7 @@ async fn every_wait_has_an_end_that_names_its_setting() {
     assert_eq!((&*words, waited_for(&error.unwrap())), ("Half", "next_token_timeout_s"));
     server.order(Say::stream(&[&event("a")], End::Repeats));
     let many = GenerateRequest { tokens_max: 1_000_000, ..request(&[]) };
-    let (words, error) = all(model_with(&server, "timeout_s = 2").generate(many).unwrap()).await;
+    let (words, error) = all(model_with(&server, "timeout_s = 4").generate(many).unwrap()).await;
     assert_eq!((words.starts_with('a'), waited_for(&error.unwrap())), (true, "timeout_s"));
 }
 
@@ -248,8 +248,8 @@ async fn a_wrong_request_and_a_far_date_are_not_tried_again() {
     server.order(Say::Status(503, vec![("retry-after", "Sat, 28 Nov 2099 10:00:00 GMT".to_owned())], String::new()));
     assert_eq!(status_of(answer(&model(&server)).await.unwrap_err()), 503);
     // Where the time for the first word is up before the pause is, the last error is told, not the time-out.
-    server.order(Say::Status(503, vec![("retry-after", "4".to_owned())], String::new()));
-    let hurried = model_with(&server, "first_token_timeout_s = 3");
+    server.order(Say::Status(503, vec![("retry-after", "5".to_owned())], String::new()));
+    let hurried = model_with(&server, "first_token_timeout_s = 4.5");
     assert_eq!(status_of(answer(&hurried).await.unwrap_err()), 503);
     assert_eq!(server.asked().len(), 7);
 }
@@ -290,23 +290,20 @@ async fn a_server_that_is_away_is_named_and_remembered() {
 #[tokio::test]
 async fn a_look_at_the_server_tells_whether_it_is_well() {
     let server = ModelServer::start().await;
-    let model = model_with(&server, "first_token_timeout_s = 2");
+    let model = model(&server);
     // The first look asks for a token, since only that shows whether key and model are right.
     server.order(Say::error(401, "wrong key"));
     model.check().await;
     assert!(model.trouble().unwrap().contains("answered 401: wrong key"));
     assert!(model.trouble().unwrap().contains("key_env"));
-    server.order(Say::Nothing);
-    model.check().await;
-    assert!(model.trouble().unwrap().contains("first_token_timeout_s"));
     model.check().await;
     assert_eq!((model.trouble(), server.looked()), (None, 0));
-    assert_eq!(server.asked()[2].body["max_tokens"], 1);
+    assert_eq!(server.asked()[1].body["max_tokens"], 1);
     // From then on its list of models is enough, and one that nobody may see is a sign of life as well.
     model.check().await;
     server.usually(Say::error(403, "not for you"));
     model.check().await;
-    assert_eq!((model.trouble(), server.looked(), server.asked().len()), (None, 2, 3));
+    assert_eq!((model.trouble(), server.looked(), server.asked().len()), (None, 2, 2));
     server.usually(Say::error(503, "gone"));
     model.check().await;
     assert!(model.trouble().unwrap().contains("answered 503"));
@@ -317,6 +314,10 @@ async fn a_look_at_the_server_tells_whether_it_is_well() {
     server.order(Say::error(400, "too long"));
     answer(&model).await.unwrap_err();
     assert_eq!(model.trouble(), None);
+    let hurried = model_with(&server, "first_token_timeout_s = 0.3");
+    server.usually(Say::Nothing);
+    hurried.check().await;
+    assert!(hurried.trouble().unwrap().contains("first_token_timeout_s"));
 }
 
 #[tokio::test]
