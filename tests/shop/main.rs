@@ -14,6 +14,8 @@ mod knowledge;
 mod models;
 mod recommend;
 mod replay;
+mod remote_model;
+mod remote_shop;
 mod retrieval;
 mod shops;
 mod storage;
