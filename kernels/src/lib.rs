@@ -33,8 +33,9 @@ pub use format::Format;
 pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
 pub use key_values::KeyValues;
 pub use linear::{Linear, linear};
-pub use packed::PackedMatrix;
+pub use packed::{PACKED_LAYOUT, PackedMatrix};
 pub use pool::Pool;
+pub use storage::{Bytes, MappedFile, checksum};
 pub use tier::Tier;
 
 /// Why weights cannot be used.

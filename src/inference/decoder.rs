@@ -4,12 +4,14 @@
 //! A sequence is an optional `Prefix`, computed once and shared by any number of sequences, and the tokens after it,
 //! whose keys and values the sequence owns and can take back.
 
-use std::path::Path;
+use std::{fs::File, io::BufReader, path::Path};
 
+use candle_core::quantized::gguf_file::Content;
 use shoptalk_kernels::{Activations, Attention, KeyValues, Processor, Queries, attend, linear, rms_norm, silu_times};
 
 use super::InferenceError;
 
+mod packed_file;
 #[cfg(test)]
 mod reference;
 mod rope;
@@ -65,9 +67,19 @@ struct Span {
 }
 
 impl Decoder {
-    /// Reads and packs a GGUF file; `context_tokens_max` bounds what the file says of its context.
+    /// Loads a GGUF file; `context_tokens_max` bounds what the file says of its context.
     pub fn load(path: &Path, context_tokens_max: usize) -> Result<Self, ModelFileError> {
-        let weights = Weights::load(path, context_tokens_max)?;
+        let content = File::open(path).map_err(candle_core::Error::wrap).and_then(|file| {
+            let mut reader = BufReader::with_capacity(1 << 20, file);
+            Content::read(&mut reader)
+        });
+        let content = content.map_err(|error| ModelFileError::Unreadable(error.to_string()))?;
+        Self::of(path, &content, context_tokens_max)
+    }
+
+    /// The same for a file whose beginning was read.
+    pub fn of(path: &Path, content: &Content, context_tokens_max: usize) -> Result<Self, ModelFileError> {
+        let weights = Weights::load(path, content, context_tokens_max)?;
         let rope = Rope::new(&weights.sizes, weights.rope_factors.as_deref());
         Ok(Self { weights, rope, processor: Processor::shared(), step: Step::default() })
     }

@@ -5,6 +5,7 @@ use std::{
     io::BufReader,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use candle_core::{
@@ -60,8 +61,14 @@ pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, ChatNetwork),
     let path = path.ok_or_else(|| InferenceError::Failed(format!("the model {} has no weights", files.name)))?;
     let step = format!("cannot read {}", path.display());
     let content = open(path).map_err(|error| InferenceError::failed(&step, error))?;
-    let format = ChatFormat::load(&content)?;
-    let decoder = Decoder::load(path, CONTEXT_TOKENS_MAX).map_err(|error| InferenceError::failed(&step, error))?;
+    // The tokenizer's table takes as long as everything else.
+    let (format, decoder) = thread::scope(|scope| {
+        let format = scope.spawn(|| ChatFormat::load(&content));
+        let decoder = Decoder::of(path, &content, CONTEXT_TOKENS_MAX);
+        (format.join(), decoder)
+    });
+    let format = format.map_err(|_| InferenceError::Failed("the model's tokenizer panicked".to_owned()))??;
+    let decoder = decoder.map_err(|error| InferenceError::failed(&step, error))?;
     Ok((Arc::new(format), ChatNetwork::new(decoder)))
 }
 

@@ -190,3 +190,37 @@ fn files_that_are_no_models_have_named_errors() {
     let whole = std::fs::read(path).unwrap();
     assert!(matches!(load(&whole[..whole.len() / 2]), ModelFileError::Unreadable(_)));
 }
+
+#[test]
+fn packed_weights_are_kept_beside_the_model_and_made_again_when_damaged() {
+    let Some(model) = weights("smollm2-135m-instruct") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.gguf");
+    std::fs::copy(model, &path).unwrap();
+    let packed = packed_file::path_of(&path);
+    let logits = || {
+        let mut decoder = Decoder::load(&path, 64).unwrap();
+        let mut sequence = decoder.sequence(None, 64);
+        decoder.read(&mut sequence, &prompt()).unwrap().to_vec()
+    };
+    // What stands in the way of the file's draft keeps it from being written, as a folder without the right to write does.
+    let obstacle = dir.path().join("model.gguf.packed-v1.part");
+    std::fs::create_dir(&obstacle).unwrap();
+    let unpacked = logits();
+    assert!(!packed.exists());
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(logits(), unpacked, "written and mapped");
+    let written = std::fs::read(&packed).unwrap();
+    assert_eq!(logits(), unpacked, "mapped");
+    for damage in [&written[..written.len() / 2], &[written[..9_000_000].to_vec(), vec![1; 64]].concat()] {
+        std::fs::write(&packed, damage).unwrap();
+        assert_eq!(logits(), unpacked);
+        assert_eq!(std::fs::read(&packed).unwrap().len(), written.len());
+    }
+    let mut source = std::fs::read(&path).unwrap();
+    let changed = source.len() - 1000;
+    source[changed] ^= 1;
+    std::fs::write(&path, &source).unwrap();
+    logits();
+    assert_ne!(std::fs::read(&packed).unwrap()[..200], written[..200], "another file's weights are packed anew");
+}
