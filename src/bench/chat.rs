@@ -16,7 +16,7 @@ use crate::{
     app,
     config::Config,
     inference::{
-        ChatMessage, GenerateRequest, LanguageModel, Role,
+        ChatMessage, GenerateRequest, LanguageModel, Role, Sampling,
         decoder::{Decoder, STEP_TOKENS},
         threads,
     },
@@ -142,7 +142,7 @@ async fn write_answer(
             content: format!("Write a long story about a tent, a stove and {} rainy days.", round + 2),
         }],
         tokens_max,
-        temperature: 0.0,
+        sampling: Sampling::GREEDY,
         stop: vec![],
         seed: 0,
     };

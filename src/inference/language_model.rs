@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ChatMessage, GenerateRequest, Generation, InferenceError, LocalLanguageModel};
+use super::{ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel};
 use crate::models::ModelFiles;
 
 /// Continues a chat as the assistant. Cheap to clone.
@@ -18,7 +18,12 @@ pub enum LanguageModel {
 impl LanguageModel {
     /// Loads the GGUF model whose files lie in `files` and starts its thread. Takes some seconds.
     pub fn local(files: &ModelFiles) -> Result<Self, InferenceError> {
-        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files)?)))
+        Self::local_with(files, Drafts::On)
+    }
+
+    /// The same, where it can be measured what drafts are worth.
+    pub fn local_with(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
+        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, drafts)?)))
     }
 
     /// A model that answers with the text of the first entry whose needle occurs in the last message.
@@ -180,13 +185,13 @@ impl ScriptedLanguageModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::Role;
+    use crate::inference::{Role, Sampling};
 
     fn request(content: &str, stop: &[&str]) -> GenerateRequest {
         GenerateRequest {
             messages: vec![ChatMessage { role: Role::User, content: content.to_owned() }],
             tokens_max: 20,
-            temperature: 0.0,
+            sampling: Sampling::GREEDY,
             stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
             seed: 0,
         }

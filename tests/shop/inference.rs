@@ -3,7 +3,9 @@
 
 use serde::Deserialize;
 use shoptalk::{
-    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Unread},
+    inference::{
+        ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Sampling, Unread,
+    },
     models::{ModelFiles, ModelStore},
     prompts::Prompts,
 };
@@ -61,7 +63,7 @@ fn request(content: &str, tokens_max: usize) -> GenerateRequest {
             ChatMessage { role: Role::User, content: content.to_owned() },
         ],
         tokens_max,
-        temperature: 0.0,
+        sampling: Sampling::GREEDY,
         stop: Vec::new(),
         seed: 0,
     }

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek, SeekFrom},
+    io::{BufReader, Cursor, Read, Seek, SeekFrom},
     path::Path,
     sync::Mutex,
 };
@@ -15,7 +15,7 @@ use candle_core::{
         gguf_file::{Content, TensorInfo},
     },
 };
-use shoptalk_kernels::{Format, Linear, PackedMatrix};
+use shoptalk_kernels::{Format, Linear, MappedFile, PackedMatrix};
 
 use super::{
     super::InferenceError,
@@ -142,6 +142,13 @@ impl Weights {
     pub(super) fn embed(&self, tokens: &[u32], to: &mut Vec<f32>) -> Result<(), InferenceError> {
         self.words.append(tokens, to).map_err(|problem| InferenceError::Failed(format!("word vectors: {problem}")))
     }
+}
+
+/// What a GGUF file says of itself before its tensors: settings, tokens, places.
+pub fn read_head(path: &Path) -> Result<Content, ModelFileError> {
+    // Mapped, because candle asks for its place in the file at every one of the tokens.
+    let file = MappedFile::open(path).map_err(unreadable)?;
+    Content::read(&mut Cursor::new(file.as_slice())).map_err(unreadable)
 }
 
 impl Sizes {
@@ -325,7 +332,7 @@ impl WordTable {
                 .map_err(|error| error.to_string())?;
         }
         let info = TensorInfo { ggml_dtype: self.dtype, shape: (tokens.len(), self.width).into(), offset: 0 };
-        let rows = info.read(&mut std::io::Cursor::new(data), 0, &Device::Cpu).and_then(|rows| floats(&rows));
+        let rows = info.read(&mut Cursor::new(data), 0, &Device::Cpu).and_then(|rows| floats(&rows));
         to.extend(rows.map_err(|error| error.to_string())?);
         Ok(())
     }
