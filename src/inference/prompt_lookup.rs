@@ -2,15 +2,17 @@
 //! passage goes on as the passage does. The model reads all drafted tokens in one step, which takes little longer than
 //! one token, and those that it would have chosen itself are kept, so that the answer stays the same.
 
-/// Most tokens of a draft.
-pub(crate) const DRAFT_TOKENS_MAX: usize = 10;
+/// Most tokens of a draft: with the token before them they are what the widest kernels multiply in one go.
+const DRAFT_TOKENS_MAX: usize = 5;
+/// The same after a whole draft that was right.
+const SURE_TOKENS_MAX: usize = 11;
 /// Tokens at the end that must have occurred before.
 const MATCH_TOKENS_MIN: usize = 2;
 /// Longer matches are no better.
 const MATCH_TOKENS_MAX: usize = 8;
 
 /// What another token in a step costs, in steps of one token.
-const TOKEN_COST: f32 = 0.1;
+const TOKEN_COST: f32 = 0.08;
 /// What wrong drafts may cost, in parts of the time without any.
 const LOSS_MAX: f32 = 0.05;
 /// What the first drafts may cost before any was right, in tokens.
@@ -25,11 +27,13 @@ pub(crate) struct Lookup {
     credit: f32,
     /// What a token of the draft costs.
     cost: f32,
+    /// Whether all of the last draft was right.
+    is_sure: bool,
 }
 
 impl Default for Lookup {
     fn default() -> Self {
-        Self { credit: CREDIT_FIRST, cost: TOKEN_COST }
+        Self { credit: CREDIT_FIRST, cost: TOKEN_COST, is_sure: false }
     }
 }
 
@@ -40,7 +44,8 @@ impl Lookup {
         let step = 1.0 + TOKEN_COST * together.saturating_sub(1) as f32;
         self.cost = TOKEN_COST / (step / together.max(1) as f32);
         let affordable = (self.credit / self.cost + 1e-3) as usize;
-        let tokens_max = tokens_max.min(DRAFT_TOKENS_MAX).min(affordable);
+        let draft_max = if self.is_sure { SURE_TOKENS_MAX } else { DRAFT_TOKENS_MAX };
+        let tokens_max = tokens_max.min(draft_max).min(affordable);
         if tokens_max == 0 {
             return &[];
         }
@@ -50,6 +55,7 @@ impl Lookup {
 
     /// Notes how a step with a draft of `drafted` tokens went, of which `kept` were right.
     pub(crate) fn settle(&mut self, drafted: usize, kept: usize) {
+        self.is_sure = kept == drafted && drafted > 0;
         let won = kept as f32 - drafted as f32 * self.cost;
         self.credit = (self.credit + LOSS_MAX + won).clamp(0.0, CREDIT_MAX);
     }
@@ -93,21 +99,24 @@ mod tests {
         let context = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 2];
         let mut lookup = Lookup::default();
         let first = lookup.draft(&context, 20, 1).len();
-        assert!(first > 0 && first < DRAFT_TOKENS_MAX);
+        assert_eq!(first, DRAFT_TOKENS_MAX);
         lookup.settle(first, first);
-        assert_eq!(lookup.draft(&context, 20, 1).len(), DRAFT_TOKENS_MAX);
-        assert!(lookup.draft(&context, 20, 8).len() < DRAFT_TOKENS_MAX, "dearer beside others");
+        assert_eq!(lookup.draft(&context, 20, 1).len(), SURE_TOKENS_MAX);
+        assert!(lookup.draft(&context, 20, 8).len() < SURE_TOKENS_MAX, "dearer beside others");
         assert_eq!(lookup.draft(&context, 3, 1).len(), 3);
-        lookup.settle(DRAFT_TOKENS_MAX, 0);
-        lookup.settle(DRAFT_TOKENS_MAX, 0);
-        lookup.settle(1, 0);
+        lookup.settle(SURE_TOKENS_MAX, 2);
+        assert_eq!(lookup.draft(&context, 20, 1).len(), DRAFT_TOKENS_MAX);
+        for _ in 0..6 {
+            let wrong = lookup.draft(&context, 20, 1).len();
+            lookup.settle(wrong, 0);
+        }
         assert!(lookup.draft(&context, 20, 1).is_empty());
     }
 
     proptest! {
         #[test]
         fn drafts_never_cost_more_than_what_is_allowed(
-            rounds in prop::collection::vec((0..=DRAFT_TOKENS_MAX, 0..=DRAFT_TOKENS_MAX), 1..300),
+            rounds in prop::collection::vec((0..=SURE_TOKENS_MAX, 0..=SURE_TOKENS_MAX), 1..300),
         ) {
             // A context in which everything repeats wants the longest draft at every step.
             let context = [7; 64];
