@@ -18,6 +18,8 @@ mod ggml_block;
 mod key_values;
 mod lanes;
 mod linear;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod packed;
 mod pool;
 mod portable;

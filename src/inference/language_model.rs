@@ -97,11 +97,14 @@ impl LanguageModel {
         }
     }
 
-    /// Tokens of a chat as the model reads it, its template included.
-    pub fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
+    /// A chat as the model reads it, as tokens, its template included; for a scripted model one for each word.
+    pub fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, InferenceError> {
         match self {
-            Self::Local(local) => local.prompt_tokens(messages),
-            Self::Scripted(_) => Ok(messages.iter().map(|message| message.content.split_whitespace().count()).sum()),
+            Self::Local(local) => local.prompt(messages),
+            Self::Scripted(_) => {
+                let words = messages.iter().flat_map(|message| message.content.split_whitespace());
+                Ok((0..).zip(words).map(|(number, _)| number).collect())
+            }
         }
     }
 

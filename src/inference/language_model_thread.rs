@@ -186,8 +186,8 @@ impl LocalLanguageModel {
         self.to_read.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
-        Ok(self.format.prompt(messages, 0)?.len())
+    pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, InferenceError> {
+        self.format.prompt(messages, 0)
     }
 
     pub(crate) fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
