@@ -10,10 +10,7 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use serde::Serialize;
 
-use super::{
-    Figures,
-    peers::{self, Answers},
-};
+use super::{Figures, peers};
 use crate::{
     inference::{ChatMessage, Drafts, GenerateRequest, LanguageModel, Role, Sampling, threads},
     models::ModelFiles,
@@ -25,7 +22,7 @@ const QUOTE_TOKENS: usize = 100;
 const CONVERSATIONS: usize = 8;
 const CONVERSATION_TOKENS: usize = 48;
 /// Times that each is measured; the best counts.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// What is quoted: more than `QUOTE_TOKENS` tokens.
 const PASSAGE: &str = "Boots and shoes can be returned within 30 days of delivery if they were not worn outside and come \
@@ -51,7 +48,7 @@ struct Speed {
     together: f64,
 }
 
-/// Measures a model whose packed weights are there by now, and llama.cpp before and after it where that is asked for.
+/// Measures a model whose packed weights are there by now, and llama.cpp beside it where that is asked for.
 pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &mut Figures) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = load(files, Drafts::On).await?;
@@ -59,10 +56,6 @@ pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &m
     figures.number("load_to_first_token_ms", started.elapsed().as_secs_f64() * 1e3);
     let weights = files.files.get("weights").context("the chat model has no weights")?;
     let work = work(&model)?;
-    let before = match peer {
-        Some(dir) => Some(peers::llama_cpp_answers(dir, weights, threads::count(), &work).await?),
-        None => None,
-    };
     let (speed, quoted) = speed(&model).await?;
     drop(model);
     let plain = load(files, Drafts::Off).await?;
@@ -72,14 +65,13 @@ pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &m
     figures.number("quote_tokens_per_s", speed.quote);
     figures.number("quote_without_drafts_per_s", plain_quote);
     figures.number("eight_at_once_tokens_per_s", speed.together);
-    if let (Some(dir), Some(before)) = (peer, before) {
-        let after = peers::llama_cpp_answers(dir, weights, threads::count(), &work).await?;
-        let best = |of: fn(&Answers) -> f64| of(&before).max(of(&after));
-        figures.number("llama_cpp_quote", best(|peer| peer.quote_tokens_per_s));
-        figures.number("quote_ratio", speed.quote / best(|peer| peer.quote_tokens_per_s));
-        figures.number("llama_cpp_quote_with_lookup", best(|peer| peer.lookup_tokens_per_s));
-        figures.number("llama_cpp_eight_at_once", best(|peer| peer.together_tokens_per_s));
-        figures.number("eight_at_once_ratio", speed.together / best(|peer| peer.together_tokens_per_s));
+    if let Some(dir) = peer {
+        let peer = peers::llama_cpp_answers(dir, weights, threads::count(), &work).await?;
+        figures.number("llama_cpp_quote", peer.quote);
+        figures.number("quote_ratio", speed.quote / peer.quote);
+        figures.number("llama_cpp_quote_with_lookup", peer.lookup);
+        figures.number("llama_cpp_eight_at_once", peer.together);
+        figures.number("eight_at_once_ratio", speed.together / peer.together);
     }
     Ok(())
 }

@@ -21,15 +21,15 @@ pub(super) struct Decoder {
     pub(super) rss_mb: f64,
 }
 
-/// How fast answers are written.
+/// How many tokens of answers are written in a second.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct Answers {
     /// One that quotes its prompt.
-    pub(super) quote_tokens_per_s: f64,
+    pub(super) quote: f64,
     /// The same with the engine's own drafts from the prompt.
-    pub(super) lookup_tokens_per_s: f64,
+    pub(super) lookup: f64,
     /// Several at once, all tokens together, with the time for their prompts.
-    pub(super) together_tokens_per_s: f64,
+    pub(super) together: f64,
 }
 
 /// What both engines have to do.

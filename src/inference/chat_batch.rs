@@ -145,12 +145,13 @@ impl<'a> ChatBatch<'a> {
         let mut prompt_tokens = if writing == 0 { STEP_TOKENS } else { STEP_TOKENS_BESIDE };
         // Each prompt needs one row at most, when it has been read.
         let rows = (LOGITS_ROWS - (self.tasks.len() - writing)) / writing.max(1);
-        let mut pieces = vec![Piece::default(); self.tasks.len()];
+        let mut pieces = Vec::with_capacity(self.tasks.len());
         for index in 0..self.tasks.len() {
             let task = &mut self.tasks[index];
+            let mut piece = Piece::default();
             if task.answer.written > 0 {
                 let drafted = if self.drafts == Drafts::Off { 0 } else { task.draft(rows - 1, writing) };
-                pieces[index] = Piece { tokens: 1 + drafted, logits: 1 + drafted };
+                piece = Piece { tokens: 1 + drafted, logits: 1 + drafted };
             } else if prompt_tokens > 0 {
                 if task.sequence.is_none() {
                     // Now and not earlier: what begins alike and came first is read by now.
@@ -161,8 +162,9 @@ impl<'a> ChatBatch<'a> {
                 let unread = self.tasks[index].unread();
                 let tokens = unread.min(prompt_tokens);
                 prompt_tokens -= tokens;
-                pieces[index] = Piece { tokens, logits: usize::from(tokens == unread) };
+                piece = Piece { tokens, logits: usize::from(tokens == unread) };
             }
+            pieces.push(piece);
         }
         pieces
     }

@@ -47,8 +47,8 @@ async function together() {
 }
 
 console.log(JSON.stringify({
-    together_tokens_per_s: await together(),
-    quote_tokens_per_s: await quote({}),
-    lookup_tokens_per_s: await quote({tokenPredictor: new InputLookupTokenPredictor()})
+    together: await together(),
+    quote: await quote({}),
+    lookup: await quote({tokenPredictor: new InputLookupTokenPredictor()})
 }));
 process.exit(0);

@@ -25,7 +25,7 @@ const PREAMBLE: usize = MAGIC.len() + 16;
 /// Matrices begin at multiples of this.
 const PAGE: usize = 4096;
 /// A draft of this age was left by a process that ended while it wrote.
-const DRAFT_AGE_MAX: Duration = Duration::from_secs(600);
+const DRAFT_AGE_MAX: Duration = Duration::from_mins(10);
 
 /// What was packed: another file, or the same one after a change, has another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
