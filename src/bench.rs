@@ -3,6 +3,7 @@
 //! resident set of the process.
 
 mod chat;
+mod chat_answers;
 mod embed;
 mod peers;
 mod retrieve;

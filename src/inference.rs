@@ -9,6 +9,7 @@ mod bert;
 #[cfg(test)]
 mod bert_reference;
 mod bert_weights;
+mod chat_batch;
 mod chat_template;
 pub(crate) mod decoder;
 mod e5_wheel;
@@ -23,8 +24,11 @@ mod language_model;
 mod language_model_slot;
 mod language_model_thread;
 mod prefixes;
+mod prompt_lookup;
 mod reader;
+mod recent;
 mod remote;
+mod sampler;
 mod text_stream;
 pub mod threads;
 
@@ -35,8 +39,9 @@ pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, Relevance, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
-pub use language_model_thread::LocalLanguageModel;
+pub use language_model_thread::{Drafts, LocalLanguageModel};
 pub use remote::{RemoteError, RemoteLanguageModel};
+pub use sampler::Sampling;
 
 /// Why a model gave no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -103,10 +108,10 @@ pub struct GenerateRequest {
     pub messages: Vec<ChatMessage>,
     /// Most tokens to generate.
     pub tokens_max: usize,
-    /// 0 is greedy.
-    pub temperature: f32,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
     /// Generation ends before any of these texts.
     pub stop: Vec<String>,
-    /// Seed of the sampler, unused at temperature 0.
+    /// Seed of the sampler, unused where the likeliest token is taken.
     pub seed: u64,
 }

@@ -7,7 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    inference::{ChatMessage, GenerateRequest, Role},
+    inference::{ChatMessage, GenerateRequest, Role, Sampling},
     message::Language,
 };
 
@@ -236,7 +236,7 @@ impl Prompts {
         GenerateRequest {
             messages: self.messages(prompt, values),
             tokens_max: prompt.tokens_max,
-            temperature: 0.0,
+            sampling: Sampling::GREEDY,
             stop: vec![stop.to_owned()],
             seed: 0,
         }

@@ -69,14 +69,25 @@ impl KeyValues {
     /// A copy that takes no more memory than its positions need.
     #[must_use]
     pub fn snapshot(&self) -> Self {
-        let mut copy = Self::new(self.heads, self.head_size, self.len);
+        self.fork(self.len, self.len)
+    }
+
+    /// A copy of the first `len` positions with room for `positions`.
+    ///
+    /// # Panics
+    /// When there are not so many positions or no room for them.
+    #[must_use]
+    pub fn fork(&self, len: usize, positions: usize) -> Self {
+        assert!(len <= self.len && len <= positions, "{len} of {} positions into {positions}", self.len);
+        let mut copy = Self::new(self.heads, self.head_size, positions);
         for head in 0..self.heads {
             let (from, to) = (self.at(head), copy.at(head));
-            let floats = copy.capacity * self.head_size;
+            // Keys lie in whole blocks.
+            let floats = len.next_multiple_of(KEYS) * self.head_size;
             copy.keys[to..to + floats].copy_from_slice(&self.keys[from..from + floats]);
             copy.values[to..to + floats].copy_from_slice(&self.values[from..from + floats]);
         }
-        copy.len = self.len;
+        copy.len = len;
         copy
     }
 

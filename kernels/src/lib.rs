@@ -18,6 +18,8 @@ mod ggml_block;
 mod key_values;
 mod lanes;
 mod linear;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod packed;
 mod pool;
 mod portable;
@@ -33,8 +35,9 @@ pub use format::Format;
 pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
 pub use key_values::KeyValues;
 pub use linear::{Linear, linear};
-pub use packed::PackedMatrix;
+pub use packed::{PACKED_LAYOUT, PackedMatrix};
 pub use pool::Pool;
+pub use storage::{Bytes, MappedFile, checksum};
 pub use tier::Tier;
 
 /// Why weights cannot be used.

@@ -18,6 +18,10 @@ use super::{
 
 const HALF: usize = TILE / 2;
 
+/// Changes whenever the packed bytes of the same weights do, so that files of packed weights can be told apart. The
+/// layout is the same for every tier.
+pub const PACKED_LAYOUT: u32 = 1;
+
 /// A weight matrix of a linear layer, shape (`outputs`, `inputs`), packed.
 #[derive(Debug, Clone)]
 pub struct PackedMatrix {
@@ -85,9 +89,25 @@ impl PackedMatrix {
         Self::from_ggml(Format::Q8_0, outputs, inputs, &data)
     }
 
-    /// Bytes of memory.
-    pub fn bytes(&self) -> usize {
-        self.data.as_slice().len()
+    /// A matrix whose packed bytes are at hand, as `as_bytes` gives them.
+    ///
+    /// Errors: sizes that do not match `data`. The numbers are not looked at: they are those that were packed once.
+    pub fn from_packed(format: Format, outputs: usize, inputs: usize, data: Bytes) -> Result<Self, KernelError> {
+        let (expected, found) = (Self::packed_bytes(format, outputs, inputs), data.as_slice().len());
+        if outputs == 0 || inputs == 0 || !inputs.is_multiple_of(format.ggml_block().1) || found != expected {
+            return Err(KernelError::Shape(format!("{outputs} x {inputs} takes {expected} packed bytes, not {found}")));
+        }
+        Ok(Self { format, outputs, inputs, data })
+    }
+
+    /// Bytes of a packed matrix.
+    pub fn packed_bytes(format: Format, outputs: usize, inputs: usize) -> usize {
+        outputs.div_ceil(TILE) * format.tile_bytes(inputs)
+    }
+
+    /// The packed bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.data.as_slice()
     }
 
     /// The format of the weights.

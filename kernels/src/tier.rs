@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use super::{
@@ -19,13 +21,15 @@ pub enum Tier {
     AvxVnni,
     /// AVX2 with FMA and F16C.
     Avx2,
+    /// 64-bit ARM with the dot product extension.
+    NeonDot,
     /// Plain Rust for any processor; what the others are tested against.
     Scalar,
 }
 
 impl Tier {
     /// Every tier, fastest first.
-    pub const ALL: [Self; 4] = [Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::Scalar];
+    pub const ALL: [Self; 5] = [Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::NeonDot, Self::Scalar];
 
     /// The fastest tier of this processor.
     pub fn best() -> Self {
@@ -54,8 +58,10 @@ impl Tier {
             Self::Avx2 => {
                 is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
             }
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             Self::Scalar => true,
-            #[cfg(not(target_arch = "x86_64"))]
+            // Those of other processors.
             _ => false,
         }
     }
@@ -76,10 +82,11 @@ impl Tier {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::Avx2::dispatch(kernel) },
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Vnni | Self::AvxVnni | Self::Avx2 => unreachable!("refused above"),
-            // SAFETY: this tier needs no special instructions.
-            Self::Scalar => unsafe { Portable::dispatch(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => unsafe { neon::NeonDot::dispatch(kernel) },
+            // SAFETY: this tier needs no special instructions; those of other processors were refused above.
+            _ => unsafe { Portable::dispatch(kernel) },
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The chat model: tokens a second while it reads a prompt (prefill) and while it writes (decode), and the time to the
-//! first words.
+//! first words; then whole answers.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,14 +9,14 @@ use std::{
 use anyhow::Context;
 
 use super::{
-    Figures, Peer,
+    Figures, Peer, chat_answers,
     peers::{self, Work},
 };
 use crate::{
     app,
     config::Config,
     inference::{
-        ChatMessage, GenerateRequest, LanguageModel, Role,
+        ChatMessage, GenerateRequest, LanguageModel, Role, Sampling,
         decoder::{Decoder, STEP_TOKENS},
         threads,
     },
@@ -35,7 +35,8 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Opt
     let files = store.pull(&config.models.chat).await?;
     let weights = files.files.get("weights").cloned().context("the chat model has no weights")?;
     let started = Instant::now();
-    let model = tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??;
+    let own_files = files.clone();
+    let model = tokio::task::spawn_blocking(move || LanguageModel::local(&own_files)).await??;
     figures.text("model", model.name());
     figures.number("load_ms", started.elapsed().as_secs_f64() * 1e3);
     let (mut read, mut written) = (Vec::new(), Vec::new());
@@ -54,9 +55,11 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Opt
     figures.count("answer_tokens", written.iter().map(|(tokens, _)| *tokens).max().unwrap_or_default());
     figures.number("first_words_ms", super::percentile(&mut first_words, 0.5).as_secs_f64() * 1e3);
     figures.resident_memory("rss_mb", std::process::id());
-    if against.is_some() {
-        drop(model);
-        beside_llama_cpp(store.dir(), weights, figures).await?;
+    drop(model);
+    let peer = against.is_some().then(|| store.dir());
+    chat_answers::measure(&files, peer, figures).await?;
+    if let Some(dir) = peer {
+        beside_llama_cpp(dir, weights, figures).await?;
     }
     Ok(())
 }
@@ -124,7 +127,7 @@ async fn read_prompt(model: &LanguageModel, round: usize) -> anyhow::Result<(usi
         ChatMessage { role: Role::System, content: "Answer from the text.".to_owned() },
         ChatMessage { role: Role::User, content: sentences.join(" ") },
     ];
-    let tokens = model.prompt_tokens(&messages)?;
+    let tokens = model.prompt(&messages)?.len();
     let started = Instant::now();
     model.score_next(messages, vec!["Yes".to_owned()]).await?;
     Ok((tokens, started.elapsed()))
@@ -142,7 +145,7 @@ async fn write_answer(
             content: format!("Write a long story about a tent, a stove and {} rainy days.", round + 2),
         }],
         tokens_max,
-        temperature: 0.0,
+        sampling: Sampling::GREEDY,
         stop: vec![],
         seed: 0,
     };

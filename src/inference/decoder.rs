@@ -6,10 +6,12 @@
 
 use std::path::Path;
 
+use candle_core::quantized::gguf_file::Content;
 use shoptalk_kernels::{Activations, Attention, KeyValues, Processor, Queries, attend, linear, rms_norm, silu_times};
 
 use super::InferenceError;
 
+mod packed_file;
 #[cfg(test)]
 mod reference;
 mod rope;
@@ -23,12 +25,12 @@ use rope::Rope;
 use weights::{Layer, Sizes, Weights};
 
 pub use sequence::{Prefix, Sequence};
-pub use weights::ModelFileError;
+pub use weights::{ModelFileError, read_head};
 
 /// Tokens of one step of a long text; between steps other work goes first and dropped requests end.
 pub const STEP_TOKENS: usize = 128;
 /// Rows of logits that are in memory at once.
-const LOGITS_ROWS: usize = 32;
+pub const LOGITS_ROWS: usize = 32;
 
 /// A loaded model with the memory of one step.
 #[derive(Debug)]
@@ -56,6 +58,17 @@ struct Step {
     logits: Vec<f32>,
 }
 
+/// What a step reads for one sequence.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// What was read before.
+    pub sequence: &'a mut Sequence,
+    /// What is read now, at least one token.
+    pub tokens: &'a [u32],
+    /// After how many of the last of `tokens` logits are wanted.
+    pub logits: usize,
+}
+
 /// Where the tokens of one sequence lie among the rows of a step.
 struct Span {
     first_row: usize,
@@ -65,9 +78,14 @@ struct Span {
 }
 
 impl Decoder {
-    /// Reads and packs a GGUF file; `context_tokens_max` bounds what the file says of its context.
+    /// Loads a GGUF file; `context_tokens_max` bounds what the file says of its context.
     pub fn load(path: &Path, context_tokens_max: usize) -> Result<Self, ModelFileError> {
-        let weights = Weights::load(path, context_tokens_max)?;
+        Self::of(path, &read_head(path)?, context_tokens_max)
+    }
+
+    /// The same for a file whose beginning was read.
+    pub fn of(path: &Path, content: &Content, context_tokens_max: usize) -> Result<Self, ModelFileError> {
+        let weights = Weights::load(path, content, context_tokens_max)?;
         let rope = Rope::new(&weights.sizes, weights.rope_factors.as_deref());
         Ok(Self { weights, rope, processor: Processor::shared(), step: Step::default() })
     }
@@ -134,6 +152,28 @@ impl Decoder {
     /// Errors: as for `read`.
     pub fn extend(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<(), InferenceError> {
         self.forward(&mut [(sequence, tokens)])
+    }
+
+    /// Reads the tokens of several sequences in one step, which takes little longer than for one of them. Returns the
+    /// logits that are wanted, part by part, `vocabulary()` floats for each token; at most `LOGITS_ROWS` rows fit. What a
+    /// sequence gets does not depend on the others.
+    ///
+    /// Errors: as for `read`; then it is not known what the sequences hold.
+    pub fn step(&mut self, parts: &mut [Part]) -> Result<&[f32], InferenceError> {
+        parts.iter().try_for_each(|part| self.whole(part.sequence.depth()))?;
+        let wanted: usize = parts.iter().map(|part| part.logits).sum();
+        if wanted > LOGITS_ROWS || parts.iter().any(|part| part.logits > part.tokens.len()) {
+            return Err(InferenceError::Failed(format!("{wanted} rows of logits are too many")));
+        }
+        let mut pairs: Vec<_> = parts.iter_mut().map(|part| (&mut *part.sequence, part.tokens)).collect();
+        self.forward(&mut pairs)?;
+        let width = self.weights.sizes.width;
+        let (mut rows, mut end) = (Vec::with_capacity(wanted * width), 0);
+        for part in parts {
+            end += part.tokens.len() * width;
+            rows.extend_from_slice(&self.step.rows[end - part.logits * width..end]);
+        }
+        if rows.is_empty() { Ok(&[]) } else { self.logits(&rows) }
     }
 
     /// Logits need all layers.

@@ -1,20 +1,11 @@
-//! A chat model from a GGUF file: the tokenizer and the chat template that the file carries, and the network.
+//! A chat model from a GGUF file: the tokenizer and the chat template that the file carries, and the decoder.
 
-use std::{
-    fs::File,
-    io::BufReader,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc, thread};
 
-use candle_core::{
-    Device, Tensor,
-    quantized::{
-        gguf_file::{Content, Value},
-        tokenizer::TokenizerFromGguf,
-    },
+use candle_core::quantized::{
+    gguf_file::{Content, Value},
+    tokenizer::TokenizerFromGguf,
 };
-use candle_transformers::generation::{LogitsProcessor, Sampling};
 use shoptalk_kernels::Processor;
 use tokenizers::{
     Tokenizer,
@@ -24,7 +15,7 @@ use tokenizers::{
 use super::{
     ChatMessage, InferenceError,
     chat_template::ChatTemplate,
-    decoder::{self, Decoder, likeliest},
+    decoder::{self, Decoder},
 };
 use crate::models::ModelFiles;
 
@@ -32,9 +23,6 @@ use crate::models::ModelFiles;
 const CONTEXT_TOKENS_MAX: usize = 4096;
 /// What the templates of these models make of a system message without words.
 const NO_SYSTEM_MESSAGE: &str = "<|im_start|>system\n<|im_end|>\n";
-/// The sampler draws from the smallest set of tokens with this probability (Holtzman et al. 2019).
-const TOP_P: f64 = 0.95;
-
 /// The part that any thread may use: messages to token ids and back.
 #[derive(Debug)]
 pub(crate) struct ChatFormat {
@@ -46,27 +34,19 @@ pub(crate) struct ChatFormat {
     pub(crate) context_tokens: usize,
 }
 
-/// The network with the sequence that it is reading.
-pub(crate) struct ChatNetwork {
-    pub(crate) decoder: Decoder,
-    sequence: decoder::Sequence,
-    /// The tokens of `sequence`.
-    tokens: Vec<u32>,
-}
-
 /// Loads the file `weights`.
-pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, ChatNetwork), InferenceError> {
+pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, Decoder), InferenceError> {
     let path = files.files.get("weights").map(PathBuf::as_path);
     let path = path.ok_or_else(|| InferenceError::Failed(format!("the model {} has no weights", files.name)))?;
-    let step = format!("cannot read {}", path.display());
-    let content = open(path).map_err(|error| InferenceError::failed(&step, error))?;
-    let format = ChatFormat::load(&content)?;
-    let decoder = Decoder::load(path, CONTEXT_TOKENS_MAX).map_err(|error| InferenceError::failed(&step, error))?;
-    Ok((Arc::new(format), ChatNetwork::new(decoder)))
-}
-
-fn open(path: &Path) -> candle_core::Result<Content> {
-    Content::read(&mut BufReader::with_capacity(1 << 20, File::open(path)?))
+    let unreadable = |error| InferenceError::failed(&format!("cannot read {}", path.display()), error);
+    let head = decoder::read_head(path).map_err(unreadable)?;
+    // The tokenizer's table takes as long as everything else.
+    let (decoder, format) = thread::scope(|scope| {
+        let format = scope.spawn(|| ChatFormat::load(&head));
+        (Decoder::of(path, &head, CONTEXT_TOKENS_MAX), format.join())
+    });
+    let format = format.map_err(|_| InferenceError::Failed("the model's tokenizer panicked".to_owned()))??;
+    Ok((Arc::new(format), decoder.map_err(unreadable)?))
 }
 
 impl ChatFormat {
@@ -133,62 +113,6 @@ impl ChatFormat {
             content = content.replace(token.as_str(), "");
         }
         content
-    }
-}
-
-impl ChatNetwork {
-    fn new(decoder: Decoder) -> Self {
-        let sequence = decoder.sequence(None, decoder.context_tokens());
-        Self { decoder, sequence, tokens: Vec::new() }
-    }
-
-    /// Makes `prompt` the sequence, but its end: keeps the beginning that was read for the request before, and
-    /// returns what has still to be read, one token at least.
-    pub(crate) fn begin<'a>(&mut self, prompt: &'a [u32]) -> &'a [u32] {
-        let same = self.tokens.iter().zip(prompt).take_while(|(read, wanted)| read == wanted).count();
-        let kept = same.min(prompt.len().saturating_sub(1));
-        self.sequence.truncate(kept);
-        self.tokens.truncate(kept);
-        &prompt[kept..]
-    }
-
-    /// Reads `tokens` after those read so far and returns the logits of the next token, one for each of the
-    /// vocabulary. Not-a-number logits are an error.
-    pub(crate) fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], InferenceError> {
-        // Until the step is done it is not known what the sequence holds.
-        let before = std::mem::take(&mut self.tokens);
-        let logits = self.decoder.read(&mut self.sequence, tokens)?;
-        self.tokens = before;
-        self.tokens.extend_from_slice(tokens);
-        Ok(logits)
-    }
-}
-
-/// Draws the next token: the likeliest at temperature 0.
-pub(crate) enum Sampler {
-    /// Always the likeliest.
-    Greedy,
-    /// From the likely ones, by chance.
-    TopP(Box<LogitsProcessor>),
-}
-
-impl Sampler {
-    pub(crate) fn new(temperature: f32, seed: u64) -> Self {
-        if temperature > 0.0 {
-            let sampling = Sampling::TopP { p: TOP_P, temperature: f64::from(temperature) };
-            Self::TopP(Box::new(LogitsProcessor::from_sampling(seed, sampling)))
-        } else {
-            Self::Greedy
-        }
-    }
-
-    pub(crate) fn sample(&mut self, logits: &[f32]) -> Result<u32, InferenceError> {
-        match self {
-            Self::Greedy => Ok(likeliest(logits)),
-            Self::TopP(processor) => Tensor::from_slice(logits, logits.len(), &Device::Cpu)
-                .and_then(|logits| processor.sample(&logits))
-                .map_err(|error| InferenceError::failed("sampler", error)),
-        }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{ChatMessage, GenerateRequest, Generation, InferenceError, LocalLanguageModel, RemoteLanguageModel};
+use super::{
+    ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel, RemoteLanguageModel,
+};
 use crate::{
     config::{RemoteConfig, Secret},
     models::ModelFiles,
@@ -23,7 +25,12 @@ pub enum LanguageModel {
 impl LanguageModel {
     /// Loads the GGUF model whose files lie in `files` and starts its thread. Takes some seconds.
     pub fn local(files: &ModelFiles) -> Result<Self, InferenceError> {
-        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files)?)))
+        Self::local_with(files, Drafts::On)
+    }
+
+    /// The same, where it can be measured what drafts are worth.
+    pub fn local_with(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
+        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, drafts)?)))
     }
 
     /// The model on the server that `settings` name. Nothing is sent before it is asked something.
@@ -110,12 +117,15 @@ impl LanguageModel {
         }
     }
 
-    /// Tokens of a chat as the model reads it, its template included; of a remote model an estimate.
-    pub fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
+    /// A chat as the model reads it, as tokens, its template included; for a scripted model one for each word.
+    pub fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, InferenceError> {
         match self {
-            Self::Local(local) => local.prompt_tokens(messages),
-            Self::Remote(_) => Ok(RemoteLanguageModel::prompt_tokens(messages)),
-            Self::Scripted(_) => Ok(messages.iter().map(|message| message.content.split_whitespace().count()).sum()),
+            Self::Local(local) => local.prompt(messages),
+            Self::Remote(_) => Err(InferenceError::Failed("a model on a server does not show its tokens".to_owned())),
+            Self::Scripted(_) => {
+                let words = messages.iter().flat_map(|message| message.content.split_whitespace());
+                Ok((0..).zip(words).map(|(number, _)| number).collect())
+            }
         }
     }
 
@@ -221,13 +231,13 @@ impl ScriptedLanguageModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::Role;
+    use crate::inference::{Role, Sampling};
 
     fn request(content: &str, stop: &[&str]) -> GenerateRequest {
         GenerateRequest {
             messages: vec![ChatMessage { role: Role::User, content: content.to_owned() }],
             tokens_max: 20,
-            temperature: 0.0,
+            sampling: Sampling::GREEDY,
             stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
             seed: 0,
         }

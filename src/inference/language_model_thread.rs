@@ -1,12 +1,12 @@
-//! The thread that owns the chat model: one answer at a time, a short queue before it, and no work for an asker who
-//! has gone.
+//! The thread that owns the chat model: several answers at once, a short queue before them, questions to the model
+//! between their steps, and no work for an asker who has gone.
 
 use std::{
     fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
+        mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread,
 };
@@ -15,35 +15,91 @@ use tokio::sync::oneshot;
 
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
-    decoder::STEP_TOKENS,
+    chat_batch::{ChatBatch, TOGETHER_MAX},
+    decoder::{Decoder, STEP_TOKENS},
     generation::GenerationWriter,
-    gguf_chat::{self, ChatFormat, ChatNetwork, Sampler},
+    gguf_chat::{self, ChatFormat},
     language_model::{Relevance, Unread},
     prefixes::Prefixes,
-    text_stream::TextStream,
+    recent::Recent,
     threads,
 };
 use crate::{models::ModelFiles, telemetry};
 
-/// Requests that may wait; an answer takes seconds, so a longer queue would only make people wait in vain.
+/// Answers that may wait for a place among those that are written: each takes seconds, so a longer queue would only make
+/// people wait in vain.
 const WAITING_MAX: usize = 4;
+/// Questions to the model, the one that it is working on included.
+const QUESTIONS_MAX: usize = 5;
 
 /// One number for each thing asked about.
 type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
 type RelevanceReply = oneshot::Sender<Result<Option<Relevance>, InferenceError>>;
 
+/// Whether answers that repeat their prompt are written several tokens at a time; what they say is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drafts {
+    /// As they should be.
+    #[default]
+    On,
+    /// One token after another, for measurements.
+    Off,
+}
+
 enum Job {
-    Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter },
+    Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter, place: Place },
+    Ask(Question, Place),
+}
+
+/// What is answered at once, between two steps of the answers.
+enum Question {
     Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
     Relevance { prompts: Vec<Vec<u32>>, question: Vec<u32>, unread: Unread, reply: RelevanceReply },
     ReadAhead { prompts: Vec<Vec<u32>> },
 }
 
-/// A handle to the chat model's thread, which ends when the handle is dropped.
+/// A limited number of places for jobs of one kind: the bound of the queue.
+#[derive(Debug)]
+pub(crate) struct Places {
+    taken: Arc<AtomicUsize>,
+    max: usize,
+}
+
+/// One of the places, free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Places {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { taken: Arc::default(), max }
+    }
+
+    /// `Overloaded` when all are taken.
+    pub(crate) fn take(&self) -> Result<Place, InferenceError> {
+        let more = |taken| (taken < self.max).then_some(taken + 1);
+        match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(Place(Arc::clone(&self.taken))),
+            Err(_) => {
+                telemetry::overloaded("chat");
+                Err(InferenceError::Overloaded)
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A handle to the chat model's thread, which ends when the handle is dropped and all answers are written.
 pub struct LocalLanguageModel {
     name: String,
     format: Arc<ChatFormat>,
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
+    answers: Places,
+    questions: Places,
     /// Chats that still have to be read ahead.
     to_read: Arc<AtomicUsize>,
     has_probe: bool,
@@ -57,24 +113,28 @@ impl fmt::Debug for LocalLanguageModel {
 
 impl LocalLanguageModel {
     /// Loads the model and moves it onto its thread.
-    pub(crate) fn start(files: &ModelFiles) -> Result<Self, InferenceError> {
-        let (format, network) = gguf_chat::load(files)?;
-        let (jobs, queue) = sync_channel(WAITING_MAX);
+    pub(crate) fn start(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
+        let (format, decoder) = gguf_chat::load(files)?;
+        // Unbounded, because every job has a place of a limited number.
+        let (jobs, queue) = channel();
         let to_read = Arc::new(AtomicUsize::new(0));
         let (thread_format, thread_to_read) = (Arc::clone(&format), Arc::clone(&to_read));
-        let prefixes = Prefixes::new(&network.decoder);
+        let prefixes = Prefixes::new(&decoder);
         let has_probe = prefixes.has_probe();
+        let owner = Owner { decoder, prefixes, recent: Recent::default() };
         thread::Builder::new()
             .name("chat-model".to_owned())
-            .spawn(move || run(&thread_format, network, prefixes, &queue, &thread_to_read))
+            .spawn(move || owner.run(ChatBatch::new(&thread_format, drafts), &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
-        Ok(Self { name: files.name.clone(), format, jobs, to_read, has_probe })
+        let (answers, questions) = (Places::new(TOGETHER_MAX + WAITING_MAX), Places::new(QUESTIONS_MAX));
+        Ok(Self { name: files.name.clone(), format, jobs, answers, questions, to_read, has_probe })
     }
 
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         let prompt = self.format.prompt(&request.messages, request.tokens_max)?;
+        let place = self.answers.take()?;
         let (writer, generation) = Generation::channel();
-        self.submit(Job::Generate { prompt, request, writer })?;
+        self.submit(Job::Generate { prompt, request, writer, place })?;
         Ok(generation)
     }
 
@@ -90,7 +150,7 @@ impl LocalLanguageModel {
         };
         let tokens = candidates.iter().map(first_token).collect::<Result<Vec<u32>, _>>()?;
         let (reply, scores) = oneshot::channel();
-        self.submit(Job::Score { prompt, tokens, reply })?;
+        self.ask(Question::Score { prompt, tokens, reply })?;
         scores.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
@@ -107,7 +167,7 @@ impl LocalLanguageModel {
         let prompt = |chat: &Vec<ChatMessage>| self.format.prompt(chat, question.len());
         let prompts = chats.iter().map(prompt).collect::<Result<Vec<_>, _>>()?;
         let (reply, relevance) = oneshot::channel();
-        self.submit(Job::Relevance { prompts, question, unread, reply })?;
+        self.ask(Question::Relevance { prompts, question, unread, reply })?;
         relevance.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
@@ -115,7 +175,7 @@ impl LocalLanguageModel {
         // A passage that is too long is left out: whoever asks about it gets the error.
         let prompts: Vec<Vec<u32>> = chats.iter().filter_map(|chat| self.format.prompt(chat, 1).ok()).collect();
         self.to_read.fetch_add(prompts.len(), Ordering::Relaxed);
-        self.submit(Job::ReadAhead { prompts })
+        self.ask(Question::ReadAhead { prompts })
     }
 
     pub(crate) fn has_probe(&self) -> bool {
@@ -126,8 +186,8 @@ impl LocalLanguageModel {
         self.to_read.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn prompt_tokens(&self, messages: &[ChatMessage]) -> Result<usize, InferenceError> {
-        Ok(self.format.prompt(messages, 0)?.len())
+    pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, InferenceError> {
+        self.format.prompt(messages, 0)
     }
 
     pub(crate) fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
@@ -138,111 +198,109 @@ impl LocalLanguageModel {
         &self.name
     }
 
+    fn ask(&self, question: Question) -> Result<(), InferenceError> {
+        let place = self.questions.take()?;
+        self.submit(Job::Ask(question, place))
+    }
+
     fn submit(&self, job: Job) -> Result<(), InferenceError> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                telemetry::overloaded("chat");
-                InferenceError::Overloaded
-            }
-            TrySendError::Disconnected(_) => InferenceError::Stopped,
-        })
+        self.jobs.send(job).map_err(|_| InferenceError::Stopped)
     }
 }
 
-fn run(
-    format: &ChatFormat,
-    mut network: ChatNetwork,
-    mut prefixes: Prefixes,
-    queue: &Receiver<Job>,
-    to_read: &AtomicUsize,
-) {
-    loop {
-        to_read.store(prefixes.waiting(), Ordering::Relaxed);
-        let job = if prefixes.has_work() {
-            match queue.try_recv() {
-                Ok(job) => job,
-                Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => {
-                    threads::let_questions_pass();
-                    prefixes.read_a_step(&mut network.decoder);
+/// What the thread owns.
+struct Owner {
+    decoder: Decoder,
+    prefixes: Prefixes,
+    recent: Recent,
+}
+
+impl Owner {
+    /// Between two steps of the answers, one question is answered; prompts are read ahead when there is nothing else.
+    fn run(mut self, mut batch: ChatBatch, queue: &Receiver<Job>, to_read: &AtomicUsize) {
+        loop {
+            to_read.store(self.prefixes.waiting(), Ordering::Relaxed);
+            let job = if batch.is_empty() && !self.prefixes.has_work() {
+                queue.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                queue.try_recv()
+            };
+            match job {
+                Ok(Job::Generate { prompt, request, writer, place }) => {
+                    batch.add(prompt, &request, writer, place);
+                    // Others may have come at the same time.
                     continue;
                 }
+                Ok(Job::Ask(question, _place)) => self.answer(question, &batch),
+                Err(TryRecvError::Disconnected) if batch.is_empty() => return,
+                Err(TryRecvError::Disconnected | TryRecvError::Empty) => {}
             }
-        } else {
-            let Ok(job) = queue.recv() else { return };
-            job
-        };
-        serve(format, &mut network, &mut prefixes, job);
-    }
-}
-
-fn serve(format: &ChatFormat, network: &mut ChatNetwork, prefixes: &mut Prefixes, job: Job) {
-    match job {
-        Job::Generate { prompt, request, writer } => {
-            if let Err(error) = generate(format, network, &prompt, &request, &writer) {
-                writer.fail(error);
+            threads::let_questions_pass();
+            if !batch.is_empty() {
+                batch.step(&mut self.decoder, &mut self.recent);
+            } else if self.prefixes.has_work() {
+                self.prefixes.read_a_step(&mut self.decoder);
             }
         }
+    }
+
+    fn answer(&mut self, question: Question, batch: &ChatBatch) {
         // The asker may have gone while the model worked; then there is nobody to reply to.
-        Job::Score { prompt, tokens, reply } => {
-            let scores = read_prompt(network, &prompt, || reply.is_closed()).and_then(|logits| {
-                logits.map_or(Ok(Vec::new()), |logits| gguf_chat::log_probabilities(&logits, &tokens))
-            });
-            let _ = reply.send(scores);
-        }
-        Job::Relevance { prompts, question, unread, reply } => {
-            if unread == Unread::Later && !prefixes.have(&prompts) {
-                prefixes.queue_first(prompts);
-                let _ = reply.send(Ok(None));
-                return;
+        match question {
+            Question::Score { prompt, tokens, reply } => {
+                let scores = self.score(prompt, &tokens, batch, || reply.is_closed());
+                let _ = reply.send(scores);
             }
-            let relevance = prefixes.relevance(&mut network.decoder, &prompts, &question, || reply.is_closed());
-            let _ = reply.send(relevance.map(Some));
+            Question::Relevance { prompts, question, unread, reply } => {
+                if unread == Unread::Later && !self.prefixes.have(&prompts) {
+                    self.prefixes.queue_first(prompts);
+                    let _ = reply.send(Ok(None));
+                    return;
+                }
+                let relevance = self.prefixes.relevance(&mut self.decoder, &prompts, &question, || reply.is_closed());
+                let _ = reply.send(relevance.map(Some));
+            }
+            Question::ReadAhead { prompts } => self.prefixes.queue(prompts),
         }
-        Job::ReadAhead { prompts } => prefixes.queue(prompts),
+    }
+
+    /// Logarithms of the probabilities of `tokens` after the prompt; empty when cancelled on the way.
+    fn score(
+        &mut self,
+        prompt: Vec<u32>,
+        tokens: &[u32],
+        batch: &ChatBatch,
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<Vec<f32>, InferenceError> {
+        let mut sequence = self.recent.begin(&self.decoder, batch.sequences(), &prompt, prompt.len());
+        let unread = prompt.len() - sequence.len();
+        let (whole, last) = prompt[sequence.len()..].split_at(unread.saturating_sub(1) / STEP_TOKENS * STEP_TOKENS);
+        for step in whole.chunks(STEP_TOKENS) {
+            threads::let_questions_pass();
+            if is_cancelled() {
+                return Ok(Vec::new());
+            }
+            self.decoder.extend(&mut sequence, step)?;
+        }
+        threads::let_questions_pass();
+        let scores = gguf_chat::log_probabilities(self.decoder.read(&mut sequence, last)?, tokens)?;
+        self.recent.keep(prompt, sequence);
+        Ok(scores)
     }
 }
 
-/// Logits after the prompt, or `None` when the work was cancelled on the way.
-fn read_prompt(
-    network: &mut ChatNetwork,
-    prompt: &[u32],
-    is_cancelled: impl Fn() -> bool,
-) -> Result<Option<Vec<f32>>, InferenceError> {
-    let mut logits = None;
-    for step in network.begin(prompt).chunks(STEP_TOKENS) {
-        threads::let_questions_pass();
-        if is_cancelled() {
-            return Ok(None);
-        }
-        logits = Some(network.forward(step)?.to_vec());
-    }
-    Ok(logits)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn generate(
-    format: &ChatFormat,
-    network: &mut ChatNetwork,
-    prompt: &[u32],
-    request: &GenerateRequest,
-    writer: &GenerationWriter,
-) -> Result<(), InferenceError> {
-    let mut sampler = Sampler::new(request.temperature, request.seed);
-    let mut stream = TextStream::new(&request.stop);
-    let decode = |ids: &[u32]| format.decode(ids);
-    let Some(mut logits) = read_prompt(network, prompt, || writer.is_cancelled())? else { return Ok(()) };
-    for written in 1..=request.tokens_max {
-        let token = sampler.sample(&logits)?;
-        if format.is_end(token) {
-            break;
-        }
-        let piece = stream.push(token, decode)?;
-        if !writer.write(piece) || stream.is_stopped() || writer.is_cancelled() || written == request.tokens_max {
-            break;
-        }
-        threads::let_questions_pass();
-        logits.copy_from_slice(network.forward(&[token])?);
+    #[test]
+    fn places_are_limited_and_given_back() {
+        let places = Places::new(2);
+        let first = places.take().unwrap();
+        let _second = places.take().unwrap();
+        assert!(matches!(places.take(), Err(InferenceError::Overloaded)));
+        drop(first);
+        let _third = places.take().unwrap();
+        assert!(places.take().is_err());
     }
-    writer.write(stream.finish(decode)?);
-    Ok(())
 }

@@ -28,7 +28,7 @@ use tokio::{
 pub use error::RemoteError;
 
 use super::{
-    ChatMessage, GenerateRequest, Generation, InferenceError, Role, generation::GenerationWriter,
+    ChatMessage, GenerateRequest, Generation, InferenceError, Role, Sampling, generation::GenerationWriter,
     text_stream::TextStream,
 };
 use crate::{
@@ -42,8 +42,6 @@ use standing::Standing;
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the text of one token has at most, with room to spare: a server that sends more ignores the limit.
 const TOKEN_BYTES_MAX: usize = 128;
-/// What a chat template adds to each message, in tokens.
-const MESSAGE_TOKENS: usize = 4;
 
 /// A handle to the server.
 pub struct RemoteLanguageModel {
@@ -140,7 +138,7 @@ impl RemoteLanguageModel {
         let request = GenerateRequest {
             messages: vec![ChatMessage { role: Role::User, content: "Hi".to_owned() }],
             tokens_max: 1,
-            temperature: 0.0,
+            sampling: Sampling::GREEDY,
             stop: Vec::new(),
             seed: 0,
         };
@@ -161,11 +159,6 @@ impl RemoteLanguageModel {
     pub(crate) fn count_tokens(text: &str) -> usize {
         let ascii = text.bytes().filter(u8::is_ascii).count();
         ascii.div_ceil(4) + text.chars().filter(|c| !c.is_ascii()).count()
-    }
-
-    /// An estimate as well.
-    pub(crate) fn prompt_tokens(messages: &[ChatMessage]) -> usize {
-        messages.iter().map(|message| Self::count_tokens(&message.content) + MESSAGE_TOKENS).sum()
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("dispatch", "conversation engine live message storage telemetry"),
     ("channels", "catalog config conversation dispatch engine live message storage"),
-    ("bench", "app config inference knowledge message retrieval storage"),
+    ("bench", "app config inference knowledge message models retrieval storage"),
     ("forecast", ""),
     ("evaluation", "forecast inference intents language message privacy recommend retrieval"),
     ("console", "catalog conversation knowledge live message storage telemetry"),

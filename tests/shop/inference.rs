@@ -3,7 +3,9 @@
 
 use serde::Deserialize;
 use shoptalk::{
-    inference::{ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Unread},
+    inference::{
+        ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Sampling, Unread,
+    },
     models::{ModelFiles, ModelStore},
     prompts::Prompts,
 };
@@ -61,7 +63,7 @@ fn request(content: &str, tokens_max: usize) -> GenerateRequest {
             ChatMessage { role: Role::User, content: content.to_owned() },
         ],
         tokens_max,
-        temperature: 0.0,
+        sampling: Sampling::GREEDY,
         stop: Vec::new(),
         seed: 0,
     }
@@ -183,7 +185,7 @@ async fn dropped_and_stopped_answers_make_room() {
 async fn a_full_queue_is_overload() {
     let Some(files) = files("smollm2-135m-instruct").await else { return };
     let model = LanguageModel::local(&files).unwrap();
-    let waiting: Vec<_> = (0..8).map(|_| model.generate(request("Tell a long story.", 500))).collect();
+    let waiting: Vec<_> = (0..16).map(|_| model.generate(request("Tell a long story.", 500))).collect();
     assert!(waiting.iter().any(|answer| matches!(answer, Err(InferenceError::Overloaded))));
     assert!(waiting[0].is_ok());
 }
@@ -196,6 +198,28 @@ async fn the_next_token_is_scored() {
     let scores = model.score_next(messages.clone(), candidates).await.unwrap();
     assert!(scores[0] > scores[1] && scores[0] < 0.0, "{scores:?}");
     assert!(model.score_next(messages, vec![String::new()]).await.is_err());
+}
+
+#[tokio::test]
+async fn questions_do_not_wait_for_a_long_answer() {
+    let Some(model) = chat_model().await else { return };
+    let mut story = model.generate(request("Tell a long story about the sea.", 1000)).unwrap();
+    story.next().await.unwrap().unwrap();
+    model.score_next(request("Is Paris in France?", 1).messages, vec!["Yes".to_owned()]).await.unwrap();
+    let chats = vec![request("A tent costs 90 euro.", 1).messages];
+    assert!(model.relevance(chats, "tent".to_owned(), Unread::Read).await.unwrap().is_some());
+    story.stop_flag().stop();
+    // Whole, it would have five times as many words.
+    assert!(story.text().await.unwrap().split_whitespace().count() < 150);
+}
+
+#[tokio::test]
+async fn answers_at_the_same_time_are_those_of_one_after_another() {
+    let Some(model) = chat_model().await else { return };
+    let ask = |question: &str| model.generate(request(question, 12)).unwrap().text();
+    let (together, other) = tokio::join!(ask(CAPITAL), ask("Name a colour of the sky."));
+    assert_eq!(ask(CAPITAL).await.unwrap(), together.unwrap());
+    assert_eq!(ask("Name a colour of the sky.").await.unwrap(), other.unwrap());
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Prefix {
 pub struct Sequence {
     pub(super) prefix: Option<Prefix>,
     pub(super) own: Vec<KeyValues>,
-    /// The last token's row after the last layer that is computed; empty before the first token.
+    /// The last token's row after the last layer that is computed; empty before the first token that was read here.
     pub(super) last: Vec<f32>,
     room: usize,
 }
@@ -60,11 +60,6 @@ impl Sequence {
         self.own.len()
     }
 
-    /// Whether nothing was read.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Tokens that can still be read.
     pub fn room(&self) -> usize {
         self.room - self.own_len()
@@ -78,11 +73,24 @@ impl Sequence {
         }
     }
 
+    /// Another sequence that has read the first `len` tokens of this one, with room for `tokens` in all. Its keys and
+    /// values lie as if it had read them itself, so that what it goes on with comes out the same to the last bit.
+    ///
+    /// # Panics
+    /// When this one has not read so many, `tokens` are fewer, or a prefix is longer than `len`.
+    #[must_use]
+    pub fn fork(&self, len: usize, tokens: usize) -> Self {
+        let shared = self.prefix.as_ref().map_or(0, Prefix::len);
+        assert!(shared <= len, "a fork keeps the whole prefix");
+        let own = self.own.iter().map(|layer| layer.fork(len - shared, tokens - shared)).collect();
+        Self { prefix: self.prefix.clone(), own, last: Vec::new(), room: tokens - shared }
+    }
+
     /// Freezes a sequence that has no prefix of its own.
     ///
     /// Errors: nothing was read, or there is a prefix.
     pub fn into_prefix(self) -> Result<Prefix, InferenceError> {
-        if self.prefix.is_some() || self.is_empty() {
+        if self.prefix.is_some() || self.last.is_empty() {
             return Err(InferenceError::Failed("only a whole sequence of tokens can be kept".to_owned()));
         }
         let is_tight = self.room == self.own_len();

@@ -48,19 +48,23 @@ fn greedy_of(path: &Path) -> Vec<u32> {
 }
 
 /// Kullback-Leibler divergence of the decoder's next token from the reference's, and how often both find the same token
-/// likeliest, over a text of `tokens`.
+/// likeliest, as sums over a text of `tokens`.
 fn fidelity(path: &Path, tokens: &[u32]) -> (f32, f32) {
-    let reference = reference::Reference::load(path, 512).unwrap();
-    let expected = reference.logits(tokens).unwrap().to_vec2::<f32>().unwrap();
-    let mut decoder = Decoder::load(path, 512).unwrap();
-    let mut sequence = decoder.sequence(None, tokens.len());
+    let reference = reference::Reference::load(path, 1024).unwrap();
+    let expected = reference.logits(tokens).unwrap();
+    let mut decoder = Decoder::load(path, 1024).unwrap();
+    let (mut sequence, vocabulary) = (decoder.sequence(None, tokens.len()), decoder.vocabulary());
     let (mut divergence, mut same) = (0.0, 0.0);
-    for (token, expected) in tokens.iter().zip(&expected) {
-        let logits = decoder.read(&mut sequence, &[*token]).unwrap().to_vec();
-        divergence += kullback_leibler(expected, &logits);
-        same += f32::from(likeliest(expected) == likeliest(&logits));
+    for step in tokens.chunks(LOGITS_ROWS) {
+        let expected = expected.narrow(0, sequence.len(), step.len()).unwrap().to_vec2::<f32>().unwrap();
+        let part = Part { sequence: &mut sequence, tokens: step, logits: step.len() };
+        let logits = decoder.step(&mut [part]).unwrap();
+        for (expected, logits) in expected.iter().zip(logits.chunks_exact(vocabulary)) {
+            divergence += kullback_leibler(expected, logits);
+            same += f32::from(likeliest(expected) == likeliest(logits));
+        }
     }
-    (divergence / tokens.len() as f32, same / tokens.len() as f32)
+    (divergence, same)
 }
 
 fn kullback_leibler(expected: &[f32], logits: &[f32]) -> f32 {
@@ -73,24 +77,52 @@ const TEXT: &str = "Boots can be returned within 30 days, if they were not worn 
                     country; from abroad it costs 9.50. Gift cards and opened food cannot be returned. Your money is on \
                     its way at most five days after the parcel has reached us. 退货需在签收后七天内申请，运费由我们承担。";
 
-fn tokens_of(name: &str) -> Option<(PathBuf, Vec<u32>)> {
-    let path = weights(name)?;
-    let content = Content::read(&mut File::open(&path).unwrap()).unwrap();
+/// Texts of the demo shop, in English and in Chinese.
+const LONG_TEXTS: [&[&str]; 3] = [
+    &[include_str!("../../../knowledge/demo-shop/policies/shipping.md")],
+    &[include_str!("../../../knowledge/demo-shop/faq/faq.csv")],
+    &[
+        include_str!("../../../knowledge/demo-shop/guides/产品保养.md"),
+        include_str!("../../../knowledge/demo-shop/faq/常见问题.csv"),
+    ],
+];
+
+fn tokens_of(path: &Path, text: &str) -> Vec<u32> {
+    let content = read_head(path).unwrap();
     let tokenizer =
         <tokenizers::Tokenizer as candle_core::quantized::tokenizer::TokenizerFromGguf>::from_gguf(&content);
-    let tokens = tokenizer.unwrap().encode_fast(TEXT, false).unwrap().get_ids().to_vec();
-    Some((path, tokens))
+    tokenizer.unwrap().encode_fast(text, false).unwrap().get_ids().to_vec()
 }
 
 #[test]
 fn logits_are_close_to_those_of_f32() {
     // The smaller model has larger activations for the same number of bits.
     for (name, limit) in [("qwen2.5-0.5b-instruct", 0.001), ("smollm2-135m-instruct", 0.006)] {
-        let Some((path, tokens)) = tokens_of(name) else { continue };
+        let Some(path) = weights(name) else { continue };
+        let tokens = tokens_of(&path, TEXT);
         let (divergence, same) = fidelity(&path, &tokens);
+        let (divergence, same) = (divergence / tokens.len() as f32, same / tokens.len() as f32);
         println!("{name}: {divergence} {same}");
         assert!(divergence < limit && same > 0.9, "{name}: {divergence}, {same}");
     }
+}
+
+#[test]
+#[ignore = "takes a minute: `cargo test --lib whole_texts -- --ignored --nocapture` prints the figures"]
+fn logits_of_whole_texts_are_close_to_those_of_f32() {
+    let Some(path) = weights("qwen2.5-0.5b-instruct") else { return };
+    let (mut positions, mut divergence, mut same) = (0, 0.0, 0.0);
+    for text in LONG_TEXTS {
+        let mut tokens = tokens_of(&path, &text.concat());
+        tokens.truncate(800);
+        let (own_divergence, own_same) = fidelity(&path, &tokens);
+        let count = tokens.len() as f32;
+        println!("{count} positions: divergence {}, the same token {}", own_divergence / count, own_same / count);
+        (positions, divergence, same) = (positions + tokens.len(), divergence + own_divergence, same + own_same);
+    }
+    let (divergence, same) = (divergence / positions as f32, same / positions as f32);
+    println!("{positions} positions: divergence {divergence}, the same token {same}");
+    assert!(positions > 2000 && divergence < 0.001 && same > 0.98, "{positions}: {divergence}, {same}");
 }
 
 #[test]
@@ -189,4 +221,38 @@ fn files_that_are_no_models_have_named_errors() {
     let Some(path) = weights("smollm2-135m-instruct") else { return };
     let whole = std::fs::read(path).unwrap();
     assert!(matches!(load(&whole[..whole.len() / 2]), ModelFileError::Unreadable(_)));
+}
+
+#[test]
+fn packed_weights_are_kept_beside_the_model_and_made_again_when_damaged() {
+    let Some(model) = weights("smollm2-135m-instruct") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.gguf");
+    std::fs::copy(model, &path).unwrap();
+    let packed = packed_file::path_of(&path);
+    let logits = || {
+        let mut decoder = Decoder::load(&path, 64).unwrap();
+        let mut sequence = decoder.sequence(None, 64);
+        decoder.read(&mut sequence, &prompt()).unwrap().to_vec()
+    };
+    // What stands in the way of the file's draft keeps it from being written, as a folder without the right to write does.
+    let obstacle = dir.path().join("model.gguf.packed-v1.part");
+    std::fs::create_dir(&obstacle).unwrap();
+    let unpacked = logits();
+    assert!(!packed.exists());
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(logits(), unpacked, "written and mapped");
+    let written = std::fs::read(&packed).unwrap();
+    assert_eq!(logits(), unpacked, "mapped");
+    for damage in [&written[..written.len() / 2], &[written[..9_000_000].to_vec(), vec![1; 64]].concat()] {
+        std::fs::write(&packed, damage).unwrap();
+        assert_eq!(logits(), unpacked);
+        assert_eq!(std::fs::read(&packed).unwrap().len(), written.len());
+    }
+    let mut source = std::fs::read(&path).unwrap();
+    let changed = source.len() - 1000;
+    source[changed] ^= 1;
+    std::fs::write(&path, &source).unwrap();
+    logits();
+    assert_ne!(std::fs::read(&packed).unwrap()[..200], written[..200], "another file's weights are packed anew");
 }

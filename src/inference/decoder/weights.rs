@@ -1,9 +1,9 @@
-//! A GGUF file's sizes and matrices, packed for the kernels. The table of word vectors stays in the file, from which
-//! rows are read as tokens need them.
+//! A GGUF file's sizes and matrices, packed for the kernels: now, or when the file was loaded for the first time. The
+//! table of word vectors stays in the file, from which rows are read as tokens need them.
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek, SeekFrom},
+    io::{BufReader, Cursor, Read, Seek, SeekFrom},
     path::Path,
     sync::Mutex,
 };
@@ -15,9 +15,13 @@ use candle_core::{
         gguf_file::{Content, TensorInfo},
     },
 };
-use shoptalk_kernels::{Format, KernelError, Linear, PackedMatrix};
+use shoptalk_kernels::{Format, Linear, MappedFile, PackedMatrix};
 
-use super::{super::InferenceError, rope::Pairs};
+use super::{
+    super::InferenceError,
+    packed_file::{self, Origin, PackedFile, Unusable},
+    rope::Pairs,
+};
 
 pub(super) const WORD_TABLE: &str = "token_embd.weight";
 
@@ -102,27 +106,49 @@ struct WordTable {
 }
 
 impl Weights {
-    pub(super) fn load(path: &Path, context_max: usize) -> Result<Self, ModelFileError> {
-        let unreadable = |error: &dyn std::fmt::Display| ModelFileError::Unreadable(error.to_string());
-        let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let content = Content::read(&mut reader).map_err(|error| unreadable(&error))?;
-        let sizes = Sizes::read(&content, context_max)?;
-        let mut tensors = Tensors { content: &content, reader: &mut reader };
-        let layers = (0..sizes.layers).map(|layer| tensors.layer(layer, &sizes)).collect::<Result<_, _>>()?;
-        let norm = tensors.vector("output_norm.weight", sizes.width)?;
-        let words = WordTable::open(path, &content, &sizes)?;
-        let tied = if tensors.has("output.weight") { "output.weight" } else { WORD_TABLE };
-        let output = tensors.linear(tied, None, words.words, sizes.width)?;
-        let factors = "rope_freqs.weight";
-        let rope_factors = tensors.has(factors).then(|| tensors.vector(factors, sizes.head_size / 2)).transpose()?;
-        Ok(Self { sizes, layers, norm, output, rope_factors, words })
+    /// Reads the file at `path`, whose beginning `content` is. Packed weights are kept beside it where that is possible.
+    pub(super) fn load(path: &Path, content: &Content, context_max: usize) -> Result<Self, ModelFileError> {
+        let origin = Origin::of(path, content.tensor_data_offset).map_err(unreadable)?;
+        let packed_path = packed_file::path_of(path);
+        let packed = PackedFile::open(&packed_path, &origin).inspect_err(|reason| match reason {
+            Unusable::Missing | Unusable::Outdated => tracing::debug!(%reason, "the chat model's weights are packed"),
+            Unusable::Damaged(_) | Unusable::Io(_) => {
+                let file = packed_path.display();
+                tracing::warn!(%file, %reason, "the packed weights cannot be used and are made again");
+            }
+        });
+        let mut tensors = Tensors::open(path, content, packed.ok())?;
+        let weights = tensors.weights(path, context_max)?;
+        if tensors.packed.is_some() {
+            return Ok(weights);
+        }
+        let kept = PackedFile::write(&packed_path, &origin, &tensors.matrices)
+            .map_err(Unusable::Io)
+            .and_then(|()| PackedFile::open(&packed_path, &origin));
+        match kept {
+            Ok(packed) => {
+                // The same weights from the file, which the system can share and take back, instead of from memory.
+                drop((weights, tensors));
+                Tensors::open(path, content, Some(packed))?.weights(path, context_max)
+            }
+            Err(reason) => {
+                tracing::debug!(%reason, "the packed weights are not kept, so that the next start packs them again");
+                Ok(weights)
+            }
+        }
     }
 
     /// Appends the vectors of `tokens`.
     pub(super) fn embed(&self, tokens: &[u32], to: &mut Vec<f32>) -> Result<(), InferenceError> {
         self.words.append(tokens, to).map_err(|problem| InferenceError::Failed(format!("word vectors: {problem}")))
     }
+}
+
+/// What a GGUF file says of itself before its tensors: settings, tokens, places.
+pub fn read_head(path: &Path) -> Result<Content, ModelFileError> {
+    // Mapped, because candle asks for its place in the file at every one of the tokens.
+    let file = MappedFile::open(path).map_err(unreadable)?;
+    Content::read(&mut Cursor::new(file.as_slice())).map_err(unreadable)
 }
 
 impl Sizes {
@@ -175,10 +201,30 @@ impl Sizes {
 /// An open file.
 struct Tensors<'a> {
     content: &'a Content,
-    reader: &'a mut BufReader<File>,
+    reader: BufReader<File>,
+    packed: Option<PackedFile>,
+    /// The matrices read so far.
+    matrices: Vec<(String, PackedMatrix)>,
 }
 
-impl Tensors<'_> {
+impl<'a> Tensors<'a> {
+    fn open(path: &Path, content: &'a Content, packed: Option<PackedFile>) -> Result<Self, ModelFileError> {
+        let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+        Ok(Self { content, reader, packed, matrices: Vec::new() })
+    }
+
+    fn weights(&mut self, path: &Path, context_max: usize) -> Result<Weights, ModelFileError> {
+        let sizes = Sizes::read(self.content, context_max)?;
+        let layers = (0..sizes.layers).map(|layer| self.layer(layer, &sizes)).collect::<Result<_, _>>()?;
+        let norm = self.vector("output_norm.weight", sizes.width)?;
+        let words = WordTable::open(path, self.content, &sizes)?;
+        let tied = if self.has("output.weight") { "output.weight" } else { WORD_TABLE };
+        let output = self.linear(tied, None, words.words, sizes.width)?;
+        let factors = "rope_freqs.weight";
+        let rope_factors = self.has(factors).then(|| self.vector(factors, sizes.head_size / 2)).transpose()?;
+        Ok(Weights { sizes, layers, norm, output, rope_factors, words })
+    }
+
     fn has(&self, name: &str) -> bool {
         self.content.tensor_infos.contains_key(name)
     }
@@ -203,7 +249,7 @@ impl Tensors<'_> {
 
     fn tensor(&mut self, name: &str) -> Result<QTensor, ModelFileError> {
         info(self.content, name)?;
-        let tensor = self.content.tensor(self.reader, name, &Device::Cpu);
+        let tensor = self.content.tensor(&mut self.reader, name, &Device::Cpu);
         tensor.map_err(|error| ModelFileError::Unreadable(format!("{name}: {error}")))
     }
 
@@ -222,29 +268,40 @@ impl Tensors<'_> {
         outputs: usize,
         inputs: usize,
     ) -> Result<Linear, ModelFileError> {
-        let tensor = self.tensor(weight)?;
-        if tensor.shape().dims() != [outputs, inputs] {
-            return Err(bad(weight, format!("has the shape {:?}, not {outputs} x {inputs}", tensor.shape())));
+        let info = info(self.content, weight)?;
+        if info.shape.dims() != [outputs, inputs] {
+            return Err(bad(weight, format!("has the shape {:?}, not {outputs} x {inputs}", info.shape)));
         }
-        let kernel = |error: KernelError| bad(weight, error);
-        let matrix = match (Format::of_ggml(tensor.dtype()), tensor.dtype()) {
-            (Some(format), _) => {
-                let data = tensor.data().map_err(|error| bad(weight, error))?;
-                PackedMatrix::from_ggml(format, outputs, inputs, &data)
-            }
-            (None, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16) => {
-                PackedMatrix::from_f32(outputs, inputs, &floats(&tensor).map_err(|error| bad(weight, error))?)
-            }
-            (None, other) => {
-                let quantization = format!("{other:?}");
-                return Err(ModelFileError::UnknownQuantization { tensor: weight.to_owned(), quantization });
-            }
+        let is_float = matches!(info.ggml_dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
+        let Some(format) = Format::of_ggml(info.ggml_dtype).or(is_float.then_some(Format::Q8_0)) else {
+            let quantization = format!("{:?}", info.ggml_dtype);
+            return Err(ModelFileError::UnknownQuantization { tensor: weight.to_owned(), quantization });
         };
+        let packed = self.packed.as_ref().and_then(|packed| packed.matrix(weight, format, outputs, inputs));
+        let matrix = match packed {
+            Some(matrix) => matrix,
+            None => self.pack(weight, outputs, inputs)?,
+        };
+        self.matrices.push((weight.to_owned(), matrix.clone()));
         let bias = match bias.filter(|name| self.has(name)) {
             Some(name) => Some(self.vector(name, outputs)?),
             None => None,
         };
-        Linear::new(matrix.map_err(kernel)?, bias.as_deref()).map_err(kernel)
+        Linear::new(matrix, bias.as_deref()).map_err(|error| bad(weight, error))
+    }
+
+    fn pack(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<PackedMatrix, ModelFileError> {
+        // Whatever the packed file holds, it is not this model's.
+        self.packed = None;
+        let tensor = self.tensor(name)?;
+        let packed = match Format::of_ggml(tensor.dtype()) {
+            Some(format) => {
+                let data = tensor.data().map_err(|error| bad(name, error))?;
+                PackedMatrix::from_ggml(format, outputs, inputs, &data)
+            }
+            None => PackedMatrix::from_f32(outputs, inputs, &floats(&tensor).map_err(|error| bad(name, error))?),
+        };
+        packed.map_err(|error| bad(name, error))
     }
 }
 
@@ -257,7 +314,7 @@ impl WordTable {
         if width != sizes.width || !width.is_multiple_of(dtype.block_size()) {
             return Err(bad(WORD_TABLE, format!("has rows of {width}, not {}", sizes.width)));
         }
-        let file = File::open(path).map_err(|error| ModelFileError::Unreadable(error.to_string()))?;
+        let file = File::open(path).map_err(unreadable)?;
         let begin = content.tensor_data_offset + info.offset;
         let row_bytes = width / dtype.block_size() * dtype.type_size();
         Ok(Self { file: Mutex::new(file), begin, row_bytes, words, width, dtype })
@@ -275,7 +332,7 @@ impl WordTable {
                 .map_err(|error| error.to_string())?;
         }
         let info = TensorInfo { ggml_dtype: self.dtype, shape: (tokens.len(), self.width).into(), offset: 0 };
-        let rows = info.read(&mut std::io::Cursor::new(data), 0, &Device::Cpu).and_then(|rows| floats(&rows));
+        let rows = info.read(&mut Cursor::new(data), 0, &Device::Cpu).and_then(|rows| floats(&rows));
         to.extend(rows.map_err(|error| error.to_string())?);
         Ok(())
     }
@@ -283,6 +340,10 @@ impl WordTable {
 
 fn info<'a>(content: &'a Content, name: &str) -> Result<&'a TensorInfo, ModelFileError> {
     content.tensor_infos.get(name).ok_or_else(|| bad(name, "is missing"))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ModelFileError {
+    ModelFileError::Unreadable(error.to_string())
 }
 
 fn floats(tensor: &QTensor) -> candle_core::Result<Vec<f32>> {

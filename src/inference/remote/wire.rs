@@ -17,8 +17,9 @@ const DONE: &str = "[DONE]";
 pub(super) fn streamed(model: &str, request: &GenerateRequest, extra: &Map<String, Value>) -> Value {
     let mut body = body(model, &request.messages, request.tokens_max, extra);
     body.insert("stream".to_owned(), json!(true));
-    body.insert("temperature".to_owned(), json!(request.temperature));
-    if request.temperature > 0.0 {
+    body.insert("temperature".to_owned(), json!(request.sampling.temperature));
+    if request.sampling.temperature > 0.0 {
+        body.insert("top_p".to_owned(), json!(request.sampling.top_p));
         // Some servers read the seed as a signed number.
         body.insert("seed".to_owned(), json!(request.seed >> 1));
     }
@@ -176,7 +177,7 @@ pub(super) fn scores(tokens: &[TokenLogProb], candidates: &[String]) -> Vec<f32>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::Role;
+    use crate::inference::{Role, Sampling};
 
     fn read(data: &str) -> Result<Piece, RemoteError> {
         piece(&Event { data: data.to_owned(), is_error: false })
@@ -187,7 +188,7 @@ mod tests {
         let request = GenerateRequest {
             messages: vec![ChatMessage { role: Role::User, content: "Hi".to_owned() }],
             tokens_max: 9,
-            temperature: 0.0,
+            sampling: Sampling::GREEDY,
             stop: ["", "a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             seed: u64::MAX,
         };
@@ -198,7 +199,8 @@ mod tests {
             "stop": ["a", "b", "c", "d"], "stream": true, "chat_template_kwargs": {"enable_thinking": false},
         });
         assert_eq!(body, expected);
-        let warm = streamed("m", &GenerateRequest { temperature: 0.5, stop: vec![], ..request }, &Map::new());
+        let warm =
+            streamed("m", &GenerateRequest { sampling: Sampling::at(0.5), stop: vec![], ..request }, &Map::new());
         assert_eq!((&warm["seed"], warm.get("stop")), (&json!(i64::MAX), None));
     }
 
