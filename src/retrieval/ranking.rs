@@ -181,13 +181,13 @@ fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
 
 /// The same where the chat model's probe gave `log_odds`; `value` has them in it.
 fn probability_read(features: &Features, log_odds: f32, value: f32, lead: f32, share: f32) -> f32 {
-    let across = if features.cross_language { 2.06 } else { 0.0 };
-    let logit = -24.441 - 0.055 * log_odds + 0.2419 * value + 0.0496 * lead + 1.8525 * share
-        - 0.612 * features.z
-        - 0.305 * features.heading_z
-        + 24.36 * features.cosine
-        + 2.326 * features.english_sentence_cosine
-        - 1.481 * features.coverage
+    let across = if features.cross_language { 2.254 } else { 0.0 };
+    let logit = -21.996 + 0.002 * log_odds + 0.228 * value + 0.0378 * lead + 1.499 * share
+        - 0.525 * features.z
+        - 0.268 * features.heading_z
+        + 21.98 * features.cosine
+        + 2.279 * features.english_sentence_cosine
+        - 1.396 * features.coverage
         + across;
     1.0 / (1.0 + (-logit).exp())
 }
