@@ -8,6 +8,7 @@ pub mod eval_answers;
 mod health;
 pub mod import;
 pub mod models;
+pub mod replay;
 pub mod serve;
 pub mod train;
 
@@ -111,8 +112,13 @@ pub async fn open_encoders(config: &Config) -> anyhow::Result<Encoders> {
     Ok(Encoders { main, english: english.ok() })
 }
 
-/// The chat model, fetched when it is not there yet.
+/// The chat model: on its server, or here, fetched when it is not there yet.
 async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
+    if let Some(remote) = &config.models.remote {
+        let model = LanguageModel::remote(remote, remote.key()?)?;
+        model.check().await;
+        return Ok(model);
+    }
     let files = model_store(config)?.pull(&config.models.chat).await?;
     Ok(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??)
 }
@@ -176,7 +182,7 @@ impl App {
         let classifier = open_classifier(&config, &encoders.main).await?;
         let merchant = open_merchant_intents(&config, &encoders).await?;
         let language_model = match models {
-            Models::All | Models::ChatLater if !config.models.chat.is_empty() => LanguageModelSlot::loading(),
+            Models::All | Models::ChatLater if config.models.wants_chat() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),
         };
         let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
@@ -201,12 +207,15 @@ impl App {
     /// Brings the chat model to its place, unless the settings name none. A shop without it is slower to translate and
     /// otherwise whole, so that a failure is noted and ends nothing.
     async fn load_language_model(&self) {
-        if self.config.models.chat.is_empty() {
+        if !self.config.models.wants_chat() {
             return;
         }
         match open_language_model(&self.config).await {
             Ok(model) => {
-                tracing::info!(model = model.name(), "the chat model is ready");
+                // A server that does not answer yet may do so later.
+                if model.trouble().is_none() {
+                    tracing::info!(model = model.name(), "the chat model is ready");
+                }
                 self.language_model.fill(model);
             }
             Err(error) => {

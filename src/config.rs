@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Language;
 
+mod remote;
+
+pub use remote::{BaseUrl, ModelName, Places, RemoteConfig, Seconds, VariableName};
+
 /// A value that must not be printed.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
@@ -42,7 +46,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Telegram bot, when there is one.
     pub telegram: Option<TelegramConfig>,
-    /// The local models.
+    /// The models.
     pub models: ModelsConfig,
     /// Where passages are looked up.
     pub retrieval: RetrievalConfig,
@@ -90,7 +94,7 @@ pub struct TelegramConfig {
     pub api_url: Option<String>,
 }
 
-/// The local models.
+/// The models: local ones, and a server in place of the local chat model.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelsConfig {
@@ -102,6 +106,15 @@ pub struct ModelsConfig {
     pub english_encoder: String,
     /// Name of the chat model; an empty text runs without one: replies are then always the shop's own words.
     pub chat: String,
+    /// A server that takes the place of the local chat model.
+    pub remote: Option<RemoteConfig>,
+}
+
+impl ModelsConfig {
+    /// Whether the settings ask for a chat model, local or remote.
+    pub fn wants_chat(&self) -> bool {
+        self.remote.is_some() || !self.chat.is_empty()
+    }
 }
 
 impl Default for ModelsConfig {
@@ -111,6 +124,7 @@ impl Default for ModelsConfig {
             encoder: "multilingual-e5-small".to_owned(),
             english_encoder: "all-minilm-l6-v2".to_owned(),
             chat: "qwen2.5-0.5b-instruct".to_owned(),
+            remote: None,
         }
     }
 }
@@ -157,6 +171,12 @@ pub enum ConfigError {
         path: PathBuf,
         /// Line, column and what was expected.
         message: String,
+    },
+    /// The key of the model server is missing.
+    #[error("the environment variable {variable}, which key_env under [models.remote] names, is not set")]
+    NoKey {
+        /// The variable's name.
+        variable: String,
     },
 }
 

@@ -138,7 +138,7 @@ impl Dispatcher {
             conversation: &conversation,
             shopper_text: &turn.shopper_text,
             reply: turn.reply.as_ref(),
-            at: self.engine.now(),
+            at: turn.at,
         };
         self.store.commit_turn(&outcome).await?;
         let route = turn.reply.as_ref().map_or("staff", |reply| reply.route.as_str());

@@ -1,6 +1,7 @@
 //! The two models as the rest of the product sees them: an `Embedder` that turns text into vectors and a
 //! `LanguageModel` that continues a chat. One thread owns each local model and takes work from a bounded queue;
-//! a full queue is `InferenceError::Overloaded`, and work whose asker has gone is dropped.
+//! a full queue is `InferenceError::Overloaded`, and work whose asker has gone is dropped. A chat model on a server keeps
+//! to the same rules.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,7 @@ mod prefixes;
 mod prompt_lookup;
 mod reader;
 mod recent;
+mod remote;
 mod sampler;
 mod text_stream;
 pub mod threads;
@@ -38,6 +40,7 @@ pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, Relevance, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
 pub use language_model_thread::{Drafts, LocalLanguageModel};
+pub use remote::{RemoteError, RemoteLanguageModel};
 pub use sampler::Sampling;
 
 /// Why a model gave no result.
@@ -60,6 +63,14 @@ pub enum InferenceError {
     /// The model failed; the text says where.
     #[error("the model failed: {0}")]
     Failed(String),
+    /// The model's server gave no answer.
+    #[error("the model server at {server} {error}")]
+    Remote {
+        /// Its address.
+        server: String,
+        /// Why.
+        error: RemoteError,
+    },
 }
 
 impl InferenceError {

@@ -119,6 +119,16 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Make a stored conversation's turns again and compare every byte; nothing is written
+    Replay {
+        #[command(flatten)]
+        shop: Shop,
+        /// The conversation's number, as in the console's address
+        conversation: i64,
+        /// Print one JSON object a turn
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure the product on labelled data.
     Eval {
         #[command(flatten)]
@@ -327,6 +337,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                     "nothing to ask: write a question, as in shoptalk ask \"Do you deliver to Iceland?\", or give \
                      conversations with --batch FILE (- is standard input)"
                 ),
+            }
+        }
+        Command::Replay { shop, conversation, json } => {
+            if !app::replay::run(shop.load()?, conversation, json).await? {
+                return Ok(ExitCode::FAILURE);
             }
         }
         Command::Eval { shop, suite, options } => app::eval::run(&shop.load()?, suite, &options).await?,

@@ -248,8 +248,14 @@ pub struct Trace {
     pub merchant_intent: Option<(Option<String>, f32)>,
     /// The passages found, best first.
     pub passages: Vec<PassageTrace>,
+    /// The chat model had a second look at the passages.
+    #[serde(default)]
+    pub reranked: bool,
     /// Why each sentence of a generated reply was kept or the reply refused.
     pub support: Vec<String>,
+    /// Version of the documents and records that the reply was made from; grows with every import.
+    #[serde(default)]
+    pub knowledge_version: i64,
     /// Name of the encoder.
     pub encoder: String,
     /// Name of the language model, when one wrote something.

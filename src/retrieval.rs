@@ -89,6 +89,8 @@ pub struct Found {
     pub features: Features,
     /// What the candidates were ordered by: the log odds, up to a constant, of being the passage meant.
     pub value: f32,
+    /// The same before the chat model's probe had its say.
+    pub first: f32,
     /// Log odds by the chat model's probe that the passage answers, where it was read.
     pub read: Option<f32>,
     /// Calibrated probability that the passage answers the question, 0 to 1.
@@ -231,6 +233,7 @@ impl KnowledgeIndex {
                     bm25,
                     features,
                     value: 0.0,
+                    first: 0.0,
                     read: None,
                     score: 0.0,
                 }

@@ -85,7 +85,7 @@ pub fn waiting(inbox: i64, outbox: i64) {
 
 /// How the program is, as gauges.
 pub fn health(health: &Health) {
-    for state in ["ready", "loading", "absent", "failed"] {
+    for state in ["ready", "loading", "absent", "failed", "unreachable"] {
         gauge!(MODEL, "model" => "chat", "state" => state).set(f64::from(health.chat_model.name() == state));
     }
     gauge!(PASSAGES).set(health.passages as f64);
@@ -104,6 +104,8 @@ pub enum ModelState {
     Absent,
     /// It could not be loaded, and why.
     Failed(String),
+    /// Its server does not answer, and why.
+    Unreachable(String),
 }
 
 impl ModelState {
@@ -114,6 +116,7 @@ impl ModelState {
             Self::Loading => "loading",
             Self::Absent => "absent",
             Self::Failed(_) => "failed",
+            Self::Unreachable(_) => "unreachable",
         }
     }
 }
@@ -121,7 +124,7 @@ impl ModelState {
 impl fmt::Display for ModelState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Failed(why) | Self::Unreachable(why) => write!(f, "{}: {why}", self.name()),
             other => f.write_str(other.name()),
         }
     }

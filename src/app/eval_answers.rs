@@ -109,7 +109,7 @@ pub async fn ask_about_documents(app: &App) -> anyhow::Result<Report> {
                 style: style.to_owned(),
                 document: Documents::One(passage.document.clone()),
                 facts: Vec::new(),
-                passage: (kind == Kind::Answer).then(|| passage.chunk.text.clone()),
+                passages: if kind == Kind::Answer { vec![passage.chunk.text.clone()] } else { Vec::new() },
             }],
         };
         let plain = question(app, &model, passage, false).await?;

@@ -21,14 +21,14 @@ impl App {
     pub async fn health(&self) -> Health {
         let snapshot = self.engine.snapshot();
         let chat_model = self.language_model.state();
-        let wants_chat = !self.config.models.chat.is_empty();
+        let wants_chat = self.config.models.wants_chat();
         let database = match self.store.ping().await {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!("failed: {error}"),
         };
         let status = match chat_model {
             _ if database != "ok" => Status::Unavailable,
-            ModelState::Failed(_) => Status::Degraded,
+            ModelState::Failed(_) | ModelState::Unreachable(_) => Status::Degraded,
             ModelState::Absent if wants_chat => Status::Degraded,
             _ => Status::Ready,
         };

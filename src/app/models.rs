@@ -21,7 +21,8 @@ pub fn list(config: &Config) -> anyhow::Result<()> {
 /// Fetches models; without names, those that the settings name.
 pub async fn pull(config: &Config, names: &[String]) -> anyhow::Result<()> {
     let models = &config.models;
-    let configured = [models.encoder.clone(), models.english_encoder.clone(), models.chat.clone()];
+    let chat = if models.remote.is_none() { models.chat.clone() } else { String::new() };
+    let configured = [models.encoder.clone(), models.english_encoder.clone(), chat];
     let names = if names.is_empty() { &configured[..] } else { names };
     let store = super::model_store(config)?;
     for name in names.iter().filter(|name| !name.is_empty()) {

@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     console::{self, ConsoleState, UploadFn, UploadReport},
     engine::Engine,
+    inference::LanguageModel,
     telemetry::{self, HealthFn},
 };
 
@@ -21,6 +22,8 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often measured times are folded into their histograms, so that they do not pile up where nobody asks for them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(30);
+/// How often a model server is looked at.
+const MODEL_CHECK: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, with the demo shop when `demo` and the data directory is empty.
 pub async fn run(config: Config, demo: bool, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -82,6 +85,7 @@ impl App {
             async move {
                 app.load_language_model().await;
                 app.engine.read_ahead();
+                app.watch_model_server().await;
             }
         });
         shutdown.cancelled().await;
@@ -90,6 +94,14 @@ impl App {
         refresh.await?;
         telegram.await?;
         Ok(())
+    }
+
+    /// Keeps the health of a model server up to date, also while nobody asks. Returns at once where there is none.
+    async fn watch_model_server(&self) {
+        while let Some(model) = self.language_model.get().filter(LanguageModel::is_remote) {
+            tokio::time::sleep(MODEL_CHECK).await;
+            model.check().await;
+        }
     }
 
     /// The bot, when there is one. Without it the rest of the shop still works.

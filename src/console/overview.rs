@@ -43,6 +43,7 @@ impl OverviewPage {
             ModelState::Loading => t.chat_loading.to_owned(),
             ModelState::Absent => t.chat_absent.to_owned(),
             ModelState::Failed(why) => self.l.named(t.chat_failed, why),
+            ModelState::Unreachable(why) => self.l.named(t.chat_unreachable, why),
         };
         let encoder = self.l.named(t.health_encoder, &self.health.encoder);
         [answers, &chat, &encoder].join(" · ")

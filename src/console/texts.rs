@@ -85,6 +85,7 @@ texts! {
     chat_loading: "Chat model: being loaded", "对话模型：加载中";
     chat_absent: "Chat model: none, replies are the documents’ own words", "对话模型：未使用，直接引用资料原文";
     chat_failed: "Chat model: could not be loaded ({name})", "对话模型：无法加载（{name}）";
+    chat_unreachable: "Chat model: its server does not answer, replies are the documents’ own words ({name})", "对话模型：服务器没有响应，直接引用资料原文（{name}）";
 
     // Conversations
     search: "Search in messages", "搜索消息";

@@ -97,7 +97,9 @@ pub fn other_thing(text: &str) -> Option<&str> {
 /// The parts of a question in whose place another thing could be asked about: its words that say something, and pairs
 /// of them. None for a question that is too long to be about one thing.
 pub fn places(question: &str) -> Vec<Range<usize>> {
-    let words = content_words(question);
+    let mut words = content_words(question);
+    // "How long is the guarantee?" about rucksacks is not "How rucksacks is the guarantee?".
+    words.retain(|word| !ASKS_EN.contains(&question[word.clone()].to_lowercase().as_str()));
     if words.len() > COMPLETED_WORDS_MAX {
         return Vec::new();
     }

@@ -2,7 +2,8 @@
 //!
 //! A line of questions is `{"id", "turns": [...], "expect": [{"kind", "style", "document", "gold", "facts"}]}`: `kind` is
 //! `answer` or `decline`, `document` the file (or a list of files) that answers, `facts` what the reply must contain, each
-//! with its alternatives separated by `|`.
+//! with its alternatives separated by `|`; in place of facts, `passages` may hold the texts of which the reply has to
+//! quote one.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -36,9 +37,9 @@ pub struct Expected {
     /// What a right reply contains; alternatives are separated by `|`.
     #[serde(default)]
     pub facts: Vec<String>,
-    /// The passage that a question was made from: a right reply quotes it.
-    #[serde(skip)]
-    pub passage: Option<String>,
+    /// Passages that answer: a right reply quotes one of them. Empty: nothing is asked of the quotes.
+    #[serde(default)]
+    pub passages: Vec<String>,
 }
 
 /// Whether the documents answer a question.
@@ -133,10 +134,11 @@ pub fn judge(expected: &Expected, said: &Said) -> Verdict {
         Kind::Answer => {
             let text = said.text.to_lowercase();
             let has = |fact: &String| fact.split('|').any(|way| text.contains(&way.trim().to_lowercase()));
-            let passage = |passage: &String| {
+            let quoted = |passage: &String| {
                 said.quotes.iter().any(|quote| passage.contains(quote.as_str()) || quote.contains(passage.as_str()))
             };
-            let is_right = expected.facts.iter().all(has) && expected.passage.iter().all(passage);
+            let passages = &expected.passages;
+            let is_right = expected.facts.iter().all(has) && (passages.is_empty() || passages.iter().any(quoted));
             if is_right { Verdict::Right } else { Verdict::Wrong }
         }
     }
@@ -169,7 +171,7 @@ pub fn report(turns: &[(String, String, Expected, Said)]) -> Report {
         let mut failure = json!({
             "id": id, "verdict": format!("{verdict:?}").to_lowercase(), "question": question, "reply": said.text,
         });
-        if let Some(passage) = &expected.passage {
+        if let Some(passage) = expected.passages.first() {
             failure["passage"] = json!(passage);
         }
         failure
@@ -199,7 +201,13 @@ mod tests {
 
     fn expected(kind: Kind, facts: &[&str]) -> Expected {
         let facts = facts.iter().map(|fact| (*fact).to_owned()).collect();
-        Expected { kind, style: "plain".to_owned(), document: Documents::One("a.md".to_owned()), facts, passage: None }
+        Expected {
+            kind,
+            style: "plain".to_owned(),
+            document: Documents::One("a.md".to_owned()),
+            facts,
+            passages: Vec::new(),
+        }
     }
 
     fn said(text: &str, declined: bool) -> Said {
@@ -218,7 +226,7 @@ mod tests {
         assert_eq!(judge(&wanted, &said("Twelve days.", false)), Verdict::Wrong);
         assert_eq!(judge(&wanted, &said("Twelve days, free.", true)), Verdict::Declined);
         assert_eq!(judge(&expected(Kind::Decline, &[]), &said("We do.", false)), Verdict::Wrong);
-        let made_from = |passage: &str| Expected { passage: Some(passage.to_owned()), ..expected(Kind::Answer, &[]) };
+        let made_from = |passage: &str| Expected { passages: vec![passage.to_owned()], ..expected(Kind::Answer, &[]) };
         let reply = said("Twelve days.", false);
         assert_eq!(judge(&made_from("Delivery takes a while. Twelve days."), &reply), Verdict::Right);
         assert_eq!(judge(&made_from("Returns are free."), &reply), Verdict::Wrong);

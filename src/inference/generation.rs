@@ -1,28 +1,24 @@
 //! `Generation`: a model's answer as it is written. Dropping it or raising its stop flag ends the work between two
 //! tokens.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::InferenceError;
 
 /// Lets another task end a generation; the text written so far stays.
 #[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
+pub struct StopFlag(CancellationToken);
 
 impl StopFlag {
     /// Ends the generation before its next token.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
     /// Whether `stop` was called.
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_cancelled()
     }
 }
 
@@ -84,5 +80,13 @@ impl GenerationWriter {
     /// Whether the asker has gone or wants no more.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.pieces.is_closed() || self.stop.is_stopped()
+    }
+
+    /// Waits until `is_cancelled`.
+    pub(crate) async fn cancelled(&self) {
+        tokio::select! {
+            () = self.pieces.closed() => {}
+            () = self.stop.0.cancelled() => {}
+        }
     }
 }

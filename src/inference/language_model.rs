@@ -1,16 +1,23 @@
-//! `LanguageModel`: a chat in, text out piece by piece. The local model runs on a thread of its own; the scripted one
-//! answers from a list, for tests.
+//! `LanguageModel`: a chat in, text out piece by piece. The local model runs on a thread of its own, the remote one on a
+//! server; the scripted one answers from a list, for tests.
 
 use std::sync::Arc;
 
-use super::{ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel};
-use crate::models::ModelFiles;
+use super::{
+    ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel, RemoteLanguageModel,
+};
+use crate::{
+    config::{RemoteConfig, Secret},
+    models::ModelFiles,
+};
 
 /// Continues a chat as the assistant. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum LanguageModel {
     /// A quantized model on this machine.
     Local(Arc<LocalLanguageModel>),
+    /// A model on a server.
+    Remote(Arc<RemoteLanguageModel>),
     /// Answers from a list: for tests.
     Scripted(Arc<ScriptedLanguageModel>),
 }
@@ -26,21 +33,31 @@ impl LanguageModel {
         Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, drafts)?)))
     }
 
+    /// The model on the server that `settings` name. Nothing is sent before it is asked something.
+    pub fn remote(settings: &RemoteConfig, key: Option<Secret>) -> Result<Self, InferenceError> {
+        Ok(Self::Remote(Arc::new(RemoteLanguageModel::new(settings, key)?)))
+    }
+
     /// A model that answers with the text of the first entry whose needle occurs in the last message.
     pub fn scripted(script: Vec<(String, String)>) -> Self {
         Self::Scripted(Arc::new(ScriptedLanguageModel { script }))
     }
 
-    /// Starts an answer. `Overloaded` when too many wait; everything later arrives through the `Generation`.
+    /// Starts an answer. `Overloaded` when too many wait; everything later arrives through the `Generation`. To be called
+    /// within tokio's runtime.
     pub fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         match self {
             Self::Local(local) => local.generate(request),
+            Self::Remote(remote) => remote.generate(request),
             Self::Scripted(scripted) => scripted.generate(&request),
         }
     }
 
     /// For each candidate the natural logarithm of the probability that the assistant's next token is the
-    /// candidate's first one. Two candidates that begin with the same token get the same value.
+    /// candidate's first one. Two candidates that begin with the same token get the same value. A server tells only its
+    /// likeliest tokens; a candidate beyond them gets the value of the last.
+    ///
+    /// Errors: also `Remote` with `NoLogProbs` from a server that tells none.
     pub async fn score_next(
         &self,
         messages: Vec<ChatMessage>,
@@ -48,13 +65,15 @@ impl LanguageModel {
     ) -> Result<Vec<f32>, InferenceError> {
         match self {
             Self::Local(local) => local.score_next(messages, candidates).await,
+            Self::Remote(remote) => remote.score_next(&messages, &candidates).await,
             Self::Scripted(scripted) => scripted.score_next(&messages, &candidates),
         }
     }
 
     /// What the model makes of `question` as the assistant's next words in each of `chats`, which ask for a question that
     /// a passage answers. What the model has read of the chats is kept, as far as memory for it goes, so that asking
-    /// again costs little. `None` when one of them was not read before and `unread` says not to wait for it.
+    /// again costs little. `None` when one of them was not read before and `unread` says not to wait for it, and always
+    /// from a server, which keeps no such state.
     ///
     /// Errors: `Overloaded`, `ContextOverflow`, and `Failed` for a question without tokens.
     pub async fn relevance(
@@ -65,6 +84,7 @@ impl LanguageModel {
     ) -> Result<Option<Relevance>, InferenceError> {
         match self {
             Self::Local(local) => local.relevance(&chats, &question, unread).await,
+            Self::Remote(_) => Ok(None),
             Self::Scripted(_) => {
                 let likelihoods = chats.iter().map(|chat| -missing_words(chat, &question)).collect();
                 Ok(Some(Relevance::Likelihoods(likelihoods)))
@@ -76,7 +96,7 @@ impl LanguageModel {
     pub fn has_probe(&self) -> bool {
         match self {
             Self::Local(local) => local.has_probe(),
-            Self::Scripted(_) => false,
+            Self::Remote(_) | Self::Scripted(_) => false,
         }
     }
 
@@ -85,7 +105,7 @@ impl LanguageModel {
     pub fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
         match self {
             Self::Local(local) => local.read_ahead(chats),
-            Self::Scripted(_) => Ok(()),
+            Self::Remote(_) | Self::Scripted(_) => Ok(()),
         }
     }
 
@@ -93,7 +113,7 @@ impl LanguageModel {
     pub fn to_read(&self) -> usize {
         match self {
             Self::Local(local) => local.to_read(),
-            Self::Scripted(_) => 0,
+            Self::Remote(_) | Self::Scripted(_) => 0,
         }
     }
 
@@ -101,6 +121,7 @@ impl LanguageModel {
     pub fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, InferenceError> {
         match self {
             Self::Local(local) => local.prompt(messages),
+            Self::Remote(_) => Err(InferenceError::Failed("a model on a server does not show its tokens".to_owned())),
             Self::Scripted(_) => {
                 let words = messages.iter().flat_map(|message| message.content.split_whitespace());
                 Ok((0..).zip(words).map(|(number, _)| number).collect())
@@ -108,11 +129,32 @@ impl LanguageModel {
         }
     }
 
-    /// Tokens of a text.
+    /// Tokens of a text; of a remote model an estimate.
     pub fn count_tokens(&self, text: &str) -> Result<usize, InferenceError> {
         match self {
             Self::Local(local) => local.count_tokens(text),
+            Self::Remote(_) => Ok(RemoteLanguageModel::count_tokens(text)),
             Self::Scripted(_) => Ok(text.split_whitespace().count()),
+        }
+    }
+
+    /// Whether it works on a server, which has to be looked after by `check`.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
+    /// Sees whether a server answers; `trouble` tells what came of it.
+    pub async fn check(&self) {
+        if let Self::Remote(remote) = self {
+            remote.check().await;
+        }
+    }
+
+    /// Why a server does not answer; `None` when it does or was not asked yet, and for a model that is on no server.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Remote(remote) => remote.trouble(),
+            Self::Local(_) | Self::Scripted(_) => None,
         }
     }
 
@@ -120,6 +162,7 @@ impl LanguageModel {
     pub fn name(&self) -> &str {
         match self {
             Self::Local(local) => local.name(),
+            Self::Remote(remote) => remote.name(),
             Self::Scripted(_) => "scripted",
         }
     }

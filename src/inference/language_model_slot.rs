@@ -60,7 +60,7 @@ impl LanguageModelSlot {
             Content::Absent => ModelState::Absent,
             Content::Loading => ModelState::Loading,
             Content::Failed(why) => ModelState::Failed(why.clone()),
-            Content::Ready(_) => ModelState::Ready,
+            Content::Ready(model) => model.trouble().map_or(ModelState::Ready, ModelState::Unreachable),
         }
     }
 

@@ -55,7 +55,8 @@ impl TextStream {
         Ok(text)
     }
 
-    fn release(&mut self, text: &str) -> String {
+    /// Adds text of whole characters, from a model that writes those, and returns the text that is certain now.
+    pub(crate) fn release(&mut self, text: &str) -> String {
         if self.is_stopped {
             return String::new();
         }

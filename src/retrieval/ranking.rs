@@ -58,7 +58,7 @@ fn weigh_log_odds(found: &mut [Found], places: &[u32], log_odds: &[f32]) {
     let Some(least) = log_odds.iter().copied().reduce(f32::min) else { return };
     for candidate in found.iter_mut() {
         candidate.read = places.iter().position(|place| *place == candidate.place).map(|at| log_odds[at]);
-        candidate.value += READ_WEIGHT * candidate.read.unwrap_or(least);
+        candidate.value = candidate.first + READ_WEIGHT * candidate.read.unwrap_or(least);
     }
     set_scores(found);
     found.sort_by(|a, b| {
@@ -77,7 +77,8 @@ fn weigh_likelihoods(found: &mut [Found], places: &[u32], likelihoods: &[f32]) {
     // Only differences count: beside the other candidates the average stays where it was.
     let mean = gains.iter().map(|(_, gain)| gain).sum::<f32>() / gains.len().max(1) as f32;
     for (at, gain) in gains {
-        found[at].value += gain - mean;
+        found[at].first += gain - mean;
+        found[at].value = found[at].first;
     }
     set_scores(found);
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -86,7 +87,8 @@ fn weigh_likelihoods(found: &mut [Found], places: &[u32], likelihoods: &[f32]) {
 /// Sets each candidate's ranking value and its probability of answering.
 pub(super) fn rank(candidates: &mut [Found]) {
     for found in candidates.iter_mut() {
-        found.value = value(&found.features);
+        found.first = value(&found.features);
+        found.value = found.first;
     }
     set_scores(candidates);
 }
@@ -179,13 +181,13 @@ fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
 
 /// The same where the chat model's probe gave `log_odds`; `value` has them in it.
 fn probability_read(features: &Features, log_odds: f32, value: f32, lead: f32, share: f32) -> f32 {
-    let across = if features.cross_language { 1.692 } else { 0.0 };
-    let logit = -21.087 + 0.04 * log_odds + 0.2184 * value + 0.0532 * lead + 2.269 * share
-        - 0.496 * features.z
-        - 0.382 * features.heading_z
-        + 20.66 * features.cosine
-        + 2.18 * features.english_sentence_cosine
-        - 1.756 * features.coverage
+    let across = if features.cross_language { 2.06 } else { 0.0 };
+    let logit = -24.441 - 0.055 * log_odds + 0.2419 * value + 0.0496 * lead + 1.8525 * share
+        - 0.612 * features.z
+        - 0.305 * features.heading_z
+        + 24.36 * features.cosine
+        + 2.326 * features.english_sentence_cosine
+        - 1.481 * features.coverage
         + across;
     1.0 / (1.0 + (-logit).exp())
 }
@@ -234,7 +236,17 @@ mod tests {
         };
         let passage = Passage { document: "a.md".to_owned(), chunk, vectors: PassageVectors::default() };
         let features = features(2.0, 0.5);
-        Found { passage: passage.into(), place, cosine: 0.85, bm25: 0.0, features, value, read: None, score: 0.0 }
+        Found {
+            passage: passage.into(),
+            place,
+            cosine: 0.85,
+            bm25: 0.0,
+            features,
+            first: value,
+            value,
+            read: None,
+            score: 0.0,
+        }
     }
 
     fn places(found: &[Found]) -> Vec<u32> {

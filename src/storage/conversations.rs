@@ -1,6 +1,8 @@
 //! Inbox, transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
 //! state and the outbox row, all or nothing.
 
+use std::ops::Range;
+
 use sqlx::{Row, any::AnyRow};
 
 use super::{Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
@@ -389,14 +391,16 @@ impl Store {
         tx.commit().await
     }
 
-    /// Wrong proofs for an order since `since`, over all chats.
-    pub async fn verification_failures(&self, order_id: &str, since: Timestamp) -> Result<i64> {
-        let row =
-            sqlx::query("SELECT COUNT(*) AS failures FROM verification_failures WHERE order_id = $1 AND at >= $2")
-                .bind(order_id)
-                .bind(millis(since))
-                .fetch_one(&self.pool)
-                .await?;
+    /// Wrong proofs for an order within `period`, over all chats.
+    pub async fn verification_failures(&self, order_id: &str, period: Range<Timestamp>) -> Result<i64> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS failures FROM verification_failures WHERE order_id = $1 AND at >= $2 AND at < $3",
+        )
+        .bind(order_id)
+        .bind(millis(period.start))
+        .bind(millis(period.end))
+        .fetch_one(&self.pool)
+        .await?;
         Ok(row.try_get("failures")?)
     }
 

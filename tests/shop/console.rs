@@ -232,6 +232,8 @@ fn reply(text: &str) -> Reply {
             }],
             support: vec!["supported by passage 1".to_owned()],
             encoder: "test-encoder".to_owned(),
+            knowledge_version: 1,
+            reranked: true,
             model: Some("test-model".to_owned()),
             prompt: Some("answer v3".to_owned()),
         },

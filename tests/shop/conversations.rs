@@ -165,7 +165,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The demo shop as of a fixed day, in a directory of its own; `None` and a line where the encoder is not cached.
-async fn demo_shop(dir: &Path) -> Option<App> {
+pub async fn demo_shop(dir: &Path) -> Option<App> {
     let config = Config { data_dir: dir.to_owned(), ..Config::default() };
     let models = ModelStore::open(None).unwrap();
     for encoder in [&config.models.encoder, &config.models.english_encoder] {

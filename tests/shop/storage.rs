@@ -390,8 +390,9 @@ async fn wrong_proofs_are_counted_by_order_and_time() {
         }
         store.add_verification_failure("TC-2", at(200)).await.unwrap();
         let since = at(200) - TimeDelta::seconds(100);
-        assert_eq!(store.verification_failures("TC-1", since).await.unwrap(), 2);
-        assert_eq!(database.reopen().await.verification_failures("TC-3", since).await.unwrap(), 0);
+        assert_eq!(store.verification_failures("TC-1", since..at(201)).await.unwrap(), 2);
+        assert_eq!(store.verification_failures("TC-1", since..at(200)).await.unwrap(), 1);
+        assert_eq!(database.reopen().await.verification_failures("TC-3", since..at(201)).await.unwrap(), 0);
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 pub mod databases;
 pub mod fake_telegram;
+pub mod model_server;
 pub mod process;
 
 use std::{future::Future, path::Path, time::Duration};
