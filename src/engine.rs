@@ -330,7 +330,7 @@ impl Engine {
         let is_word = |word: &str| encoders.iter().flatten().any(|encoder| encoder.count_tokens(word) <= 1);
         let masked = snapshot.knowledge.lexical().respell(&masked, &is_word);
         let last = conversation.memory.last();
-        let completed = self.completed(&masked, last).await?;
+        let completed = self.completed(&masked, last, language).await?;
         let before = if completed.is_some() { None } else { follow_up::follow_up(&masked, last) };
         let is_completed = completed.is_some();
         let masked = completed.unwrap_or(masked);
@@ -395,9 +395,15 @@ impl Engine {
         })
     }
 
-    /// "And a tent?" as the question before it, asked about tents: the new thing takes the place of what is most like it.
-    /// Only after an answer from the documents; what follows products is the recommender's to understand.
-    async fn completed(&self, text: &str, last: Option<&Exchange>) -> Result<Option<String>, EngineError> {
+    /// "And a tent?" as the question before it, asked about tents: the new thing takes the place of what is most like it,
+    /// or is added where the question was about nothing in particular; whichever the documents know more of. Only after
+    /// an answer from the documents; what follows products is the recommender's to understand.
+    async fn completed(
+        &self,
+        text: &str,
+        last: Option<&Exchange>,
+        language: Language,
+    ) -> Result<Option<String>, EngineError> {
         let Some(last) = last.filter(|last| !last.chunks.is_empty() && last.products.is_empty()) else {
             return Ok(None);
         };
@@ -415,7 +421,20 @@ impl Engine {
         let Some((wanted, vectors)) = vectors.split_first() else { return Ok(None) };
         let likeness = |vector: &Vec<f32>| dot(vector, wanted);
         let likest = places.iter().zip(vectors).max_by(|a, b| likeness(a.1).total_cmp(&likeness(b.1)));
-        Ok(likest.map(|(place, _)| follow_up::completed(&last.question, place, thing)))
+        let replaced = likest.map(|(place, _)| follow_up::completed(&last.question, place, thing));
+        let texts: Vec<String> = replaced.into_iter().chain([follow_up::about(&last.question, thing)]).collect();
+        let vectors = self.encoders.embed_questions(texts.clone(), language == Language::En).await?;
+        let snapshot = self.snapshot();
+        let (mut best, mut most) = (None, f32::MIN);
+        for (text, vectors) in texts.into_iter().zip(vectors) {
+            let lookups = [Lookup { text: text.clone(), vectors }];
+            let question = Question { lookups: &lookups, context: None, language };
+            let score = snapshot.knowledge.search(&question, 1).await?.first().map_or(0.0, |found| found.score);
+            if score > most {
+                (best, most) = (Some(text), score);
+            }
+        }
+        Ok(best)
     }
 
     /// Which way the turn goes.

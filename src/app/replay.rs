@@ -134,7 +134,9 @@ fn show(number: usize, turn: &Replayed, differences: &[String]) {
     println!("   now:    {}", turn.now.text.replace('\n', "\n   "));
     println!("   differs in {}", differences.join(", "));
     let (before, now) = (turn.before.trace.knowledge_version, turn.now.trace.knowledge_version);
-    if before != now {
+    if before == 0 {
+        println!("   the reply was made by an earlier version of the program");
+    } else if before != now {
         println!("   the shop's documents and records have changed since (version {before}, now {now})");
     }
 }

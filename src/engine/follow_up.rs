@@ -108,6 +108,15 @@ pub fn places(question: &str) -> Vec<Range<usize>> {
     words.into_iter().chain(pairs).collect()
 }
 
+/// `question` about `thing` where it named nothing.
+pub fn about(question: &str, thing: &str) -> String {
+    if question.chars().any(is_han) {
+        return format!("{thing}{question}");
+    }
+    let asked = question.trim_end_matches(['?', '.', '!', ' ']);
+    format!("{asked} for {thing}?")
+}
+
 /// `question` about `thing` instead of what stands at `place`.
 pub fn completed(question: &str, place: &Range<usize>, thing: &str) -> String {
     format!("{}{thing}{}", &question[..place.start], &question[place.end..])
@@ -172,6 +181,9 @@ mod tests {
         let question = "How long can I return hiking boots?";
         let shown: Vec<&str> = places(question).into_iter().map(|place| &question[place]).collect();
         assert!(shown.contains(&"hiking boots") && shown.contains(&"boots") && !shown.contains(&"can"), "{shown:?}");
+        assert!(places("How long is the guarantee?").iter().all(|place| place.start > 4), "no question word goes");
         assert_eq!(completed(question, &(22..34), "tent"), "How long can I return tent?");
+        assert_eq!(about("What is the return period?", "tents"), "What is the return period for tents?");
+        assert_eq!(about("退货期限是多久？", "帐篷"), "帐篷退货期限是多久？");
     }
 }
