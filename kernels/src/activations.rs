@@ -48,6 +48,21 @@ impl Activations {
         processor.pool().for_each(parts, |(values, (quants, scales))| tier.run(Quantize { values, quants, scales }));
     }
 
+    /// Appends to each row what quantizing has left out of it, as a row of its own behind all others: a linear layer's sums
+    /// of both are those of activations with about fifteen bits.
+    ///
+    /// # Panics
+    /// When `values` are not those that were quantized.
+    pub fn refine(&mut self, processor: &Processor, values: &[f32]) {
+        assert_eq!(values.len(), self.rows * self.inputs, "the rows that were quantized");
+        let mut rows = values.to_vec();
+        let blocks = values.chunks_exact(BLOCK).zip(self.quants.chunks_exact(BLOCK)).zip(&self.scales);
+        for ((values, quants), scale) in blocks {
+            rows.extend(values.iter().zip(quants).map(|(value, &q)| value - f32::from(q) * scale.scale));
+        }
+        self.quantize(processor, &rows, self.inputs);
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows

@@ -142,6 +142,29 @@ fn packing_changes_no_weight_and_scalar_products_are_those_of_candle() {
 }
 
 #[test]
+fn refined_activations_multiply_nearly_as_floats_do() {
+    let (outputs, inputs, rows) = (70, 512, 3);
+    let (packed, weights) = matrix((Format::Q4_K, GgmlDType::Q4K), outputs, inputs, 21);
+    let layer = Linear::new(packed, None).unwrap();
+    let values = numbers(22, rows * inputs);
+    let processor = Processor::new(Tier::best(), 2);
+    let mut input = Activations::default();
+    input.quantize(&processor, &values, inputs);
+    input.refine(&processor, &values);
+    let mut sums = vec![0.0; 2 * rows * outputs];
+    linear(&processor, &input, &mut [(&layer, &mut sums)]);
+    let (found, rest) = sums.split_at(rows * outputs);
+    for (row, values) in values.chunks(inputs).enumerate() {
+        for (output, weights) in weights.chunks(inputs).enumerate() {
+            let expected: f64 = weights.iter().zip(values).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            let at = row * outputs + output;
+            let error = f64::from(found[at] + rest[at]) - expected;
+            assert!(error.abs() < 1e-3, "{error} of {expected}");
+        }
+    }
+}
+
+#[test]
 fn functions_are_those_of_their_definitions() {
     let values: Vec<f32> = numbers(5, 64 * 7).iter().map(|value| value * 8.0).collect();
     let tensor = Tensor::from_slice(&values, (7, 64), &Device::Cpu).unwrap();

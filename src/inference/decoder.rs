@@ -244,8 +244,14 @@ impl Decoder {
         step.normal.resize(rows.len(), 0.0);
         rms_norm(processor, &mut rows, None, &weights.norm, weights.sizes.epsilon, &mut step.normal);
         step.input.quantize(processor, &step.normal, width);
-        step.logits.resize(count * weights.output.outputs(), 0.0);
+        // Every error here shows in the next token, and reading the table takes longer than multiplying it twice.
+        step.input.refine(processor, &step.normal);
+        let size = count * weights.output.outputs();
+        step.logits.resize(2 * size, 0.0);
         linear(processor, &step.input, &mut [(&weights.output, &mut step.logits[..])]);
+        let (logits, rest) = step.logits.split_at_mut(size);
+        logits.iter_mut().zip(rest).for_each(|(logit, rest)| *logit += *rest);
+        step.logits.truncate(size);
         if step.logits.iter().fold(true, |finite, logit| finite & logit.is_finite()) {
             return Ok(&step.logits);
         }
