@@ -102,7 +102,7 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
         }
         Suite::Retrieval => {
             let input = retrieval::Input { documents: options.documents.clone(), test };
-            retrieval::run(&input, &super::open_embedder(config).await?).await?
+            retrieval::run(&input, &super::open_encoders(config).await?).await?
         }
         Suite::Similarity => {
             let input = similarity::Input { train, test, text, label };

@@ -15,8 +15,10 @@ use super::{
     metrics::{mean, ranking},
 };
 use crate::{
-    inference::Embedder,
-    retrieval::records::{Record, RecordIndex, Weights},
+    inference::{Embedder, Encoders},
+    language::detect_language,
+    message::Language,
+    retrieval::records::{Kind, Record, RecordIndex},
 };
 
 const ID_FIELDS: &[&str] = &["id", "docid", "doc_id", "_id", "sku"];
@@ -45,22 +47,26 @@ pub struct Input {
 /// A query with its ratings by document.
 type Queries = BTreeMap<String, HashMap<String, f64>>;
 
-/// Runs the suite.
-pub async fn run(input: &Input, embedder: &Embedder) -> Result<Report> {
+/// Runs the suite. Products that are asked for in English are found by the English encoder, which tells their titles
+/// apart better; everything else by the one for all languages.
+pub async fn run(input: &Input, encoders: &Encoders) -> Result<Report> {
     if input.documents.is_empty() || input.test.is_empty() {
         let needs = "retrieval needs --documents FILE (JSON lines) and --test FILE (query,docid,rating)";
         return Err(EvaluationError::Argument(needs.to_owned()));
     }
-    let (ids, records) = documents(&input.documents)?;
+    let (ids, records, kind) = documents(&input.documents)?;
     let queries = queries(&input.test)?;
+    let in_english = queries.keys().all(|query| detect_language(query).is_none_or(|language| language == Language::En));
+    let english = encoders.english.as_ref().filter(|_| in_english && kind == Kind::Products);
+    let embedder = english.unwrap_or(&encoders.main);
     let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    let index = index(&records, embedder).await?;
+    let index = index(&records, kind, embedder).await?;
     let texts: Vec<&str> = queries.keys().map(String::as_str).collect();
     let vectors = embed(embedder, &texts, Role::Query, "embedding queries").await?;
     let bar = progress(texts.len(), "searching");
     let mut judged = Judged::default();
     for ((query, ratings), vector) in queries.iter().zip(&vectors) {
-        let everything = index.rank(query, vector, Weights::default(), records.len().min(DEPTH_MAX)).await;
+        let everything = index.rank(query, vector, kind, records.len().min(DEPTH_MAX)).await;
         let everything = everything.map_err(|error| EvaluationError::Argument(error.to_string()))?;
         let ranked: Vec<&str> = everything.iter().map(|(row, _)| ids[*row as usize].as_str()).collect();
         judged.add(&ranked, ratings);
@@ -103,9 +109,14 @@ impl Judged {
     }
 }
 
-async fn index(records: &[Record], embedder: &Embedder) -> Result<RecordIndex> {
+async fn index(records: &[Record], kind: Kind, embedder: &Embedder) -> Result<RecordIndex> {
     let heads: Vec<&str> = records.iter().map(|record| record.head.as_str()).collect();
     let heads = embed(embedder, &heads, Role::Passage, "embedding titles").await?;
+    if kind == Kind::Products {
+        // Their texts are found by their words.
+        let index = RecordIndex::build(records, heads, Vec::new()).await;
+        return index.map_err(|error| EvaluationError::Argument(error.to_string()));
+    }
     let limit = if records.len() > LARGE { BODY_CHARACTERS_LARGE } else { BODY_CHARACTERS };
     let bodies: Vec<String> = records
         .iter()
@@ -119,8 +130,9 @@ async fn index(records: &[Record], embedder: &Embedder) -> Result<RecordIndex> {
     RecordIndex::build(records, heads, bodies).await.map_err(|error| EvaluationError::Argument(error.to_string()))
 }
 
-fn documents(paths: &[PathBuf]) -> Result<(Vec<String>, Vec<Record>)> {
-    let (mut ids, mut records) = (Vec::new(), Vec::new());
+/// Ids and records, which are products when all have a price.
+fn documents(paths: &[PathBuf]) -> Result<(Vec<String>, Vec<Record>, Kind)> {
+    let (mut ids, mut records, mut kind) = (Vec::new(), Vec::new(), Kind::Products);
     for path in paths {
         for (at, object) in json_objects(path, &read_text(path)?)?.iter().enumerate() {
             let id = ID_FIELDS.iter().find_map(|name| object.get(*name)).and_then(scalar).ok_or_else(|| {
@@ -129,9 +141,12 @@ fn documents(paths: &[PathBuf]) -> Result<(Vec<String>, Vec<Record>)> {
             })?;
             ids.push(id);
             records.push(record(path, at, object)?);
+            if !object.contains_key("price") {
+                kind = Kind::Questions;
+            }
         }
     }
-    Ok((ids, records))
+    Ok((ids, records, kind))
 }
 
 fn record(path: &Path, at: usize, object: &Map<String, Value>) -> Result<Record> {

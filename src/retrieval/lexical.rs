@@ -258,15 +258,20 @@ impl LexicalIndex {
     pub fn scores(&self, query: &LexicalQuery) -> Scores {
         let mut scores = Scores { by_passage: vec![0.0; self.lengths.len()] };
         for (term, weight) in &query.terms {
-            let Some(postings) = self.postings.get(term) else { continue };
-            let idf = self.idf(term);
-            for &(passage, count) in postings {
-                let length = self.lengths[passage as usize] / self.length_mean;
-                let tf = count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
-                scores.by_passage[passage as usize] += weight * idf * tf;
+            for (passage, score) in self.term_scores(term) {
+                scores.by_passage[passage as usize] += weight * score;
             }
         }
         scores
+    }
+
+    /// BM25 of one term, for each passage that has it.
+    pub fn term_scores(&self, term: &str) -> impl Iterator<Item = (u32, f32)> {
+        let idf = self.idf(term);
+        self.postings.get(term).into_iter().flatten().map(move |&(passage, count)| {
+            let length = self.lengths[passage as usize] / self.length_mean;
+            (passage, idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length)))
+        })
     }
 
     /// Share of the question's weight (IDF) that a passage's words cover, 0 to 1.
@@ -295,6 +300,18 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Nothing for each of `passages`.
+    pub(super) fn zero(passages: usize) -> Self {
+        Self { by_passage: vec![0.0; passages] }
+    }
+
+    /// Adds to a passage's score.
+    pub(super) fn add(&mut self, passage: u32, score: f32) {
+        if let Some(sum) = self.by_passage.get_mut(passage as usize) {
+            *sum += score;
+        }
+    }
+
     /// A passage's score, 0 when it has no term of the question.
     pub fn get(&self, passage: u32) -> f32 {
         self.by_passage.get(passage as usize).copied().unwrap_or(0.0)
