@@ -56,7 +56,7 @@ const ROW_READ_WITHIN: f32 = 2.5;
 /// Most rows that are said together.
 const ROWS_MAX: usize = 8;
 /// From this probability on, a passage is near enough to be quoted when declining.
-const NEAREST: f32 = 0.2;
+const NEAREST: f32 = 0.25;
 /// Passages that are looked at for the reply.
 const FOUND: usize = 24;
 /// Passages that are kept in the trace.

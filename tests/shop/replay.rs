@@ -91,7 +91,7 @@ async fn a_conversation_is_made_again_byte_for_byte_until_something_changes() {
     assert!(app.store.delete_document("returns.docx").await.unwrap());
     let changed = replayed(&dir, conversation.id).await;
     assert_eq!(changed[0].differences(), ["trace.passages"], "another passage is nearest");
-    assert_eq!(changed[4].differences(), ["text"], "the order has moved on");
+    assert!(changed[4].differences().contains(&"reply".to_owned()), "the order has moved on");
     assert!(changed[0].before.trace.knowledge_version < changed[0].now.trace.knowledge_version);
 }
 
