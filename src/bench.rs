@@ -106,7 +106,7 @@ pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool
     );
     let mut figures = Figures::default();
     figures.text("suite", suite.name());
-    figures.count("threads", std::thread::available_parallelism()?.get());
+    figures.count("threads", crate::inference::threads::count());
     match suite {
         Suite::Chat => chat::measure(&config, &mut figures, against).await?,
         Suite::Embed => embed::measure(&config, &mut figures).await?,

@@ -168,7 +168,7 @@ texts! {
     upload: "Upload", "上传";
     upload_title: "Add documents or records", "添加资料或数据";
     upload_drop: "Choose files, or drop them here", "选择文件，或拖放到此处";
-    upload_formats: "Markdown, text, HTML, Word, PDF, and Excel or CSV for products, orders, reviews and events. A file of the same name replaces the earlier one.", "支持 Markdown、文本、HTML、Word、PDF；商品、订单、评价和行为记录可用 Excel 或 CSV。同名文件会替换旧文件。";
+    upload_formats: "Markdown, text, HTML, Word, PDF, JSON, and Excel, CSV or JSON for products, orders, reviews and events. A file of the same name replaces the earlier one.", "支持 Markdown、文本、HTML、Word、PDF、JSON；商品、订单、评价和行为记录可用 Excel、CSV 或 JSON。同名文件会替换旧文件。";
     upload_limits: "At most {n} files of {mb} MB each.", "最多 {n} 个文件，每个不超过 {mb} MB。";
     upload_busy: "Reading … this can take a minute for a large file.", "正在读取……大文件可能需要一分钟。";
     upload_results: "Result of the upload", "上传结果";

@@ -79,7 +79,8 @@ pub struct FileReport {
 impl FileReport {
     /// One line for a person.
     pub fn summary(&self) -> String {
-        let unit = if self.kind == "documents" { "passages" } else { self.kind };
+        let units = if self.kind == "documents" { "passages" } else { self.kind };
+        let unit = if self.count == 1 { units.trim_end_matches('s') } else { units };
         let state = if self.unchanged { ", unchanged" } else { "" };
         match self.kind {
             "pictures" => "picture".to_owned(),
