@@ -221,7 +221,7 @@ async fn each_refused_file_gets_a_line_and_leaves_nothing_behind() {
     shop.file("good.md", "# Returns\n\nBoots can be sent back within 30 days.\n");
     let ran = shop.run(&["import", "broken.pdf", "good.md"]);
     ran.assert_refused(&["broken.pdf"]);
-    assert!(ran.stdout().contains("good.md: 1 passages"), "{}", ran.stdout());
+    assert!(ran.stdout().contains("good.md: 1 passage"), "{}", ran.stdout());
 }
 
 #[test]
