@@ -55,6 +55,8 @@ const ROW_WITHIN: f32 = 1.2;
 const ROW_READ_WITHIN: f32 = 2.5;
 /// Most rows that are said together.
 const ROWS_MAX: usize = 8;
+/// More rows are not translated: a shopper would wait for seconds, mostly in vain.
+const ROWS_TRANSLATED_MAX: usize = 3;
 /// From this probability on, a passage is near enough to be quoted when declining.
 const NEAREST: f32 = 0.25;
 /// Passages that are looked at for the reply.
@@ -502,7 +504,12 @@ impl Engine {
             let extracts: Vec<Extract> = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
             said.chunks = rows.iter().map(|found| found.passage.chunk.id.clone()).collect();
             let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
-            said.text = self.in_language(asked, &list.join("\n"), extracts[0].language, &mut said).await;
+            let (list, language) = (list.join("\n"), extracts[0].language);
+            said.text = if rows.len() > ROWS_TRANSLATED_MAX && language != asked.language {
+                self.in_original(asked, &list)
+            } else {
+                self.in_language(asked, &list, language, &mut said).await
+            };
             if more {
                 let words = self.prompts.say(asked.language, Phrase::MoreRows, context! { place });
                 said.text = format!("{}\n{words}", said.text);
@@ -553,6 +560,11 @@ impl Engine {
                 Err(error) => said.support.push(format!("no translation: {error}")),
             }
         }
+        self.in_original(asked, words)
+    }
+
+    /// The words of a passage in its own language, with a word of explanation.
+    fn in_original(&self, asked: &Asked<'_>, words: &str) -> String {
         let text = list_or_words(words);
         self.prompts.say(asked.language, Phrase::DeclineOtherLanguage, context! { text })
     }
