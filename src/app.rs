@@ -11,6 +11,7 @@ pub mod models;
 pub mod replay;
 pub mod serve;
 pub mod train;
+pub mod train_reader;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,7 +21,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot, Unread},
+    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot, LocalOptions, Reader, Unread},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -119,8 +120,10 @@ async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
         model.check().await;
         return Ok(model);
     }
+    let reader = config.models.reader.as_deref().map(Reader::load).transpose()?;
     let files = model_store(config)?.pull(&config.models.chat).await?;
-    Ok(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??)
+    let options = LocalOptions { reader, ..LocalOptions::default() };
+    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, options)).await??)
 }
 
 /// Pictures of the catalogue.

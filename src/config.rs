@@ -106,6 +106,9 @@ pub struct ModelsConfig {
     pub english_encoder: String,
     /// Name of the chat model; an empty text runs without one: replies are then always the shop's own words.
     pub chat: String,
+    /// A file that `shoptalk train reader` wrote, in place of the reader that comes with the program: it says whether a
+    /// passage answers a question.
+    pub reader: Option<PathBuf>,
     /// A server that takes the place of the local chat model.
     pub remote: Option<RemoteConfig>,
 }
@@ -124,6 +127,7 @@ impl Default for ModelsConfig {
             encoder: "multilingual-e5-small".to_owned(),
             english_encoder: "all-minilm-l6-v2".to_owned(),
             chat: "qwen2.5-0.5b-instruct".to_owned(),
+            reader: None,
             remote: None,
         }
     }

@@ -23,7 +23,8 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp, Trace,
+        Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp,
+        Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},
@@ -40,7 +41,7 @@ const ANSWERS: f32 = 0.37;
 const ANSWERS_RERANKED: f32 = 0.42;
 /// The same after one with the probe: of the same questions 79 in 100 are then answered right and 7 wrong, and
 /// of those just beside the documents two in three are declined.
-const ANSWERS_READ: f32 = 0.38;
+pub(crate) const ANSWERS_READ: f32 = 0.38;
 /// From this probability on, a passage answers even though the message sounds like nothing a shop is asked, or like a
 /// wish for a discount.
 const ANSWERS_OFF_TOPIC: f32 = 0.6;
@@ -289,6 +290,19 @@ impl Engine {
         let fresh = Snapshot::load_without(document, &self.store, &self.encoders, None).await?;
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
+    }
+
+    /// The masked words of a first message and the passages found for them, best first, before any second look: for
+    /// training and measuring.
+    ///
+    /// # Errors
+    /// The encoder and the vector index.
+    pub async fn candidates(&self, text: &str) -> Result<(String, Vec<Found>), EngineError> {
+        let text = cleaned(text);
+        let mut conversation = Conversation::new(Channel::Batch, "");
+        conversation.language = detect_language(&words_only(&text)).unwrap_or_default();
+        let asked = self.understand(&conversation, &text).await?;
+        Ok((asked.question(), asked.found))
     }
 
     /// Makes one turn and changes what the conversation remembers. `progress` is told what may be shown meanwhile.

@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod intents;
 pub mod metrics;
 pub mod pii;
+pub mod reader;
 pub mod recommend;
 pub mod report;
 pub mod retrieval;

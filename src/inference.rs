@@ -39,7 +39,8 @@ pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, Relevance, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
-pub use language_model_thread::{Drafts, LocalLanguageModel};
+pub use language_model_thread::{Drafts, LocalLanguageModel, LocalOptions};
+pub use reader::{Calibration, Network, Reader};
 pub use remote::{RemoteError, RemoteLanguageModel};
 pub use sampler::Sampling;
 

@@ -76,6 +76,9 @@ pub struct Options {
     /// questions that the chat model writes from the documents).
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
+    /// A reader that `shoptalk train reader` wrote, in place of the one that is used (answers).
+    #[arg(long, value_name = "FILE")]
+    pub reader: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -125,7 +128,9 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
             forecast::run(&forecast::Input { train, test, horizon, season })?
         }
         Suite::Answers => {
-            super::eval_answers::run(config, options.shop.as_deref(), options.questions.as_deref()).await?
+            let mut config = config.clone();
+            config.models.reader = options.reader.clone().or(config.models.reader);
+            super::eval_answers::run(&config, options.shop.as_deref(), options.questions.as_deref()).await?
         }
     })
 }

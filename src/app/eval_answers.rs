@@ -5,7 +5,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::{Context, bail};
@@ -31,8 +34,11 @@ const PASSAGES_MAX: usize = 120;
 /// Shorter texts are no questions.
 const QUESTION_CHARACTERS_MIN: usize = 4;
 
+/// Folders made by this process, each with a name of its own: the one before may not be closed yet.
+static SCRATCHES: AtomicUsize = AtomicUsize::new(0);
+
 /// A folder that is deleted with everything in it when the run ends.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -108,6 +114,8 @@ pub async fn ask_about_documents(app: &App) -> anyhow::Result<Report> {
                 kind,
                 style: style.to_owned(),
                 document: Documents::One(passage.document.clone()),
+                gold: String::new(),
+                polarity: None,
                 facts: Vec::new(),
                 passages: if kind == Kind::Answer { vec![passage.chunk.text.clone()] } else { Vec::new() },
             }],
@@ -157,11 +165,12 @@ async fn question(
 }
 
 /// Imports a merchant's files into a data directory of this run, leaving the questions out.
-async fn open_scratch(config: &mut Config, shop: &Path) -> anyhow::Result<Scratch> {
+pub(super) async fn open_scratch(config: &mut Config, shop: &Path) -> anyhow::Result<Scratch> {
     let documents = shop.join("documents");
     let mut paths = vec![if documents.is_dir() { documents } else { shop.to_owned() }];
     paths.extend(Some(shop.join("shop.toml")).filter(|profile| profile.is_file() && paths[0] != shop));
-    let scratch = Scratch(std::env::temp_dir().join(format!("shoptalk-eval-{}", std::process::id())));
+    let number = SCRATCHES.fetch_add(1, Ordering::Relaxed);
+    let scratch = Scratch(std::env::temp_dir().join(format!("shoptalk-eval-{}-{number}", std::process::id())));
     config.data_dir.clone_from(&scratch.0);
     config.database_url = None;
     let (store, encoders) = (super::open_store(config).await?, super::open_encoders(config).await?);

@@ -1,9 +1,10 @@
-//! `shoptalk train`: heads of a merchant's own, from labelled examples.
+//! `shoptalk train`: heads of a merchant's own, from labelled examples; and the reader.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use super::train_reader;
 use crate::{
     config::Config,
     evaluation::{Report, intents, sentiment},
@@ -17,15 +18,19 @@ pub enum Subject {
     Intents,
     /// How texts sound, or any other label of them.
     Sentiment,
+    /// When a passage answers a question, from the questions to several shops, on the chat model's states. Prints figures
+    /// with each shop left out in turn
+    Reader,
 }
 
 /// Where the examples are and where the head goes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Labelled examples, CSV or JSON lines; may be given more than once.
+    /// Labelled examples, CSV or JSON lines; for the reader folders of shops with their files and questions.jsonl. May be
+    /// given more than once.
     #[arg(long, value_name = "FILE", required = true)]
     pub data: Vec<PathBuf>,
-    /// Folder for the trained head.
+    /// Folder for what is trained.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Column of the text (default: the first).
@@ -37,6 +42,10 @@ pub struct Options {
     /// The label that stands for "none of these".
     #[arg(long, value_name = "LABEL")]
     pub out_of_scope: Option<String>,
+    /// Layers of the chat model that are computed (reader; default: those of the reader that comes with the program, else
+    /// half of the model's).
+    #[arg(long, value_name = "NUMBER")]
+    pub layers: Option<usize>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -47,6 +56,10 @@ pub async fn run(config: &Config, subject: Subject, options: &Options) -> anyhow
     match subject {
         Subject::Intents => train_intents(config, options).await,
         Subject::Sentiment => train_sentiment(config, options).await,
+        Subject::Reader => {
+            refuse_file(&options.out)?;
+            train_reader::run(config, &options.data, &options.out, options.layers, options.json).await
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Figures, peers};
 use crate::{
-    inference::{ChatMessage, Drafts, GenerateRequest, LanguageModel, Role, Sampling, threads},
+    inference::{ChatMessage, Drafts, GenerateRequest, LanguageModel, LocalOptions, Role, Sampling, threads},
     models::ModelFiles,
 };
 
@@ -77,8 +77,8 @@ pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &m
 }
 
 async fn load(files: &ModelFiles, drafts: Drafts) -> anyhow::Result<LanguageModel> {
-    let files = files.clone();
-    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, drafts)).await??)
+    let (files, options) = (files.clone(), LocalOptions { drafts, ..LocalOptions::default() });
+    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, options)).await??)
 }
 
 async fn speed(model: &LanguageModel) -> anyhow::Result<(Speed, String)> {

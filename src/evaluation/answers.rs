@@ -34,6 +34,12 @@ pub struct Expected {
     /// Files any of which is right to cite.
     #[serde(default)]
     pub document: Documents,
+    /// The words of the documents that answer.
+    #[serde(default)]
+    pub gold: String,
+    /// To a question that wants a yes or a no: `yes`, `no` or [`OPEN`].
+    #[serde(default)]
+    pub polarity: Option<String>,
     /// What a right reply contains; alternatives are separated by `|`.
     #[serde(default)]
     pub facts: Vec<String>,
@@ -52,6 +58,9 @@ pub enum Kind {
     Decline,
 }
 
+/// The polarity of a question that its passage leaves open.
+pub const OPEN: &str = "open";
+
 /// One file or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
@@ -69,7 +78,7 @@ impl Default for Documents {
 }
 
 impl Documents {
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         match self {
             Self::One(one) => one == name,
             Self::Any(any) => any.iter().any(|one| one == name),
@@ -205,6 +214,8 @@ mod tests {
             kind,
             style: "plain".to_owned(),
             document: Documents::One("a.md".to_owned()),
+            gold: String::new(),
+            polarity: None,
             facts,
             passages: Vec::new(),
         }

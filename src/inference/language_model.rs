@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel, RemoteLanguageModel,
+    Calibration, ChatMessage, GenerateRequest, Generation, InferenceError, LocalLanguageModel, LocalOptions,
+    RemoteLanguageModel,
 };
 use crate::{
     config::{RemoteConfig, Secret},
@@ -25,12 +26,12 @@ pub enum LanguageModel {
 impl LanguageModel {
     /// Loads the GGUF model whose files lie in `files` and starts its thread. Takes some seconds.
     pub fn local(files: &ModelFiles) -> Result<Self, InferenceError> {
-        Self::local_with(files, Drafts::On)
+        Self::local_with(files, LocalOptions::default())
     }
 
-    /// The same, where it can be measured what drafts are worth.
-    pub fn local_with(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
-        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, drafts)?)))
+    /// The same, not as it is shipped. Errors: also a reader that was trained for another model.
+    pub fn local_with(files: &ModelFiles, options: LocalOptions) -> Result<Self, InferenceError> {
+        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, options)?)))
     }
 
     /// The model on the server that `settings` name. Nothing is sent before it is asked something.
@@ -97,6 +98,34 @@ impl LanguageModel {
         match self {
             Self::Local(local) => local.has_probe(),
             Self::Remote(_) | Self::Scripted(_) => false,
+        }
+    }
+
+    /// What the first `layers` layers make of each of `questions` as the assistant's next words in `chat`: the state of
+    /// the last token and the mean state of all, one behind the other, `2 x width` numbers a question. What a `Reader`
+    /// is trained on.
+    ///
+    /// Errors: those of `relevance`, and `Failed` for a model that is not on this machine or has fewer layers.
+    pub async fn states(
+        &self,
+        chat: &[ChatMessage],
+        questions: &[String],
+        layers: usize,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        self.as_local()?.states(chat, questions, layers).await
+    }
+
+    /// What tells the model from others, and how many layers it has. Errors: `Failed` for one that is not on this machine.
+    pub fn fingerprint(&self) -> Result<(u32, usize), InferenceError> {
+        Ok(self.as_local()?.fingerprint())
+    }
+
+    fn as_local(&self) -> Result<&LocalLanguageModel, InferenceError> {
+        match self {
+            Self::Local(local) => Ok(local),
+            Self::Remote(_) | Self::Scripted(_) => {
+                Err(InferenceError::Failed("only a model on this machine shows its states".to_owned()))
+            }
         }
     }
 
@@ -171,8 +200,9 @@ impl LanguageModel {
 /// What a model makes of a question after each of several passages.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Relevance {
-    /// Log odds that the passage answers the question, by the probe that was trained for the model.
-    LogOdds(Vec<f32>),
+    /// Log odds that the passage answers the question, by the probe that was trained for the model, and what to make of
+    /// them.
+    LogOdds(Vec<f32>, Calibration),
     /// Natural logarithms of the probability of the question, from a model without a probe.
     Likelihoods(Vec<f32>),
 }

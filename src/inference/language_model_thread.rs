@@ -16,11 +16,12 @@ use tokio::sync::oneshot;
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
     chat_batch::{ChatBatch, TOGETHER_MAX},
-    decoder::{Decoder, STEP_TOKENS},
+    decoder::{Decoder, Prefix, STEP_TOKENS},
     generation::GenerationWriter,
     gguf_chat::{self, ChatFormat},
     language_model::{Relevance, Unread},
-    prefixes::Prefixes,
+    prefixes::{self, Prefixes},
+    reader::Reader,
     recent::Recent,
     threads,
 };
@@ -34,6 +35,7 @@ const QUESTIONS_MAX: usize = 5;
 
 /// One number for each thing asked about.
 type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
+type StatesReply = oneshot::Sender<Result<Vec<Vec<f32>>, InferenceError>>;
 type RelevanceReply = oneshot::Sender<Result<Option<Relevance>, InferenceError>>;
 
 /// Whether answers that repeat their prompt are written several tokens at a time; what they say is the same.
@@ -46,6 +48,15 @@ pub enum Drafts {
     Off,
 }
 
+/// How a model runs.
+#[derive(Debug, Clone, Default)]
+pub struct LocalOptions {
+    /// For measurements.
+    pub drafts: Drafts,
+    /// In place of the reader that comes with the program.
+    pub reader: Option<Reader>,
+}
+
 enum Job {
     Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter, place: Place },
     Ask(Question, Place),
@@ -56,6 +67,7 @@ enum Question {
     Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
     Relevance { prompts: Vec<Vec<u32>>, question: Vec<u32>, unread: Unread, reply: RelevanceReply },
     ReadAhead { prompts: Vec<Vec<u32>> },
+    States { prompt: Vec<u32>, questions: Vec<Vec<u32>>, layers: usize, reply: StatesReply },
 }
 
 /// A limited number of places for jobs of one kind: the bound of the queue.
@@ -103,6 +115,8 @@ pub struct LocalLanguageModel {
     /// Chats that still have to be read ahead.
     to_read: Arc<AtomicUsize>,
     has_probe: bool,
+    /// Of the model, and its number of layers.
+    fingerprint: (u32, usize),
 }
 
 impl fmt::Debug for LocalLanguageModel {
@@ -113,21 +127,29 @@ impl fmt::Debug for LocalLanguageModel {
 
 impl LocalLanguageModel {
     /// Loads the model and moves it onto its thread.
-    pub(crate) fn start(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
+    pub(crate) fn start(files: &ModelFiles, options: LocalOptions) -> Result<Self, InferenceError> {
         let (format, decoder) = gguf_chat::load(files)?;
         // Unbounded, because every job has a place of a limited number.
         let (jobs, queue) = channel();
         let to_read = Arc::new(AtomicUsize::new(0));
         let (thread_format, thread_to_read) = (Arc::clone(&format), Arc::clone(&to_read));
-        let prefixes = Prefixes::new(&decoder);
+        let fingerprint = (decoder.fingerprint(), decoder.layers());
+        if options.reader.as_ref().is_some_and(|reader| reader.fingerprint != fingerprint.0) {
+            return Err(InferenceError::Failed(format!(
+                "the reader that models.reader names was trained for another model than {}: train one with `shoptalk \
+                 train reader`, or leave the setting out",
+                files.name
+            )));
+        }
+        let prefixes = Prefixes::new(options.reader.or_else(|| Reader::of(fingerprint.0)));
         let has_probe = prefixes.has_probe();
         let owner = Owner { decoder, prefixes, recent: Recent::default() };
         thread::Builder::new()
             .name("chat-model".to_owned())
-            .spawn(move || owner.run(ChatBatch::new(&thread_format, drafts), &queue, &thread_to_read))
+            .spawn(move || owner.run(ChatBatch::new(&thread_format, options.drafts), &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
         let (answers, questions) = (Places::new(TOGETHER_MAX + WAITING_MAX), Places::new(QUESTIONS_MAX));
-        Ok(Self { name: files.name.clone(), format, jobs, answers, questions, to_read, has_probe })
+        Ok(Self { name: files.name.clone(), format, jobs, answers, questions, to_read, has_probe, fingerprint })
     }
 
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
@@ -169,6 +191,24 @@ impl LocalLanguageModel {
         let (reply, relevance) = oneshot::channel();
         self.ask(Question::Relevance { prompts, question, unread, reply })?;
         relevance.await.unwrap_or(Err(InferenceError::Stopped))
+    }
+
+    pub(crate) async fn states(
+        &self,
+        chat: &[ChatMessage],
+        questions: &[String],
+        layers: usize,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let questions = questions.iter().map(|question| self.format.encode(question)).collect::<Result<Vec<_>, _>>()?;
+        let longest = questions.iter().map(Vec::len).max().unwrap_or(0);
+        let prompt = self.format.prompt(chat, longest)?;
+        let (reply, states) = oneshot::channel();
+        self.ask(Question::States { prompt, questions, layers, reply })?;
+        states.await.unwrap_or(Err(InferenceError::Stopped))
+    }
+
+    pub(crate) fn fingerprint(&self) -> (u32, usize) {
+        self.fingerprint
     }
 
     pub(crate) fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
@@ -261,7 +301,27 @@ impl Owner {
                 let _ = reply.send(relevance.map(Some));
             }
             Question::ReadAhead { prompts } => self.prefixes.queue(prompts),
+            Question::States { prompt, questions, layers, reply } => {
+                let _ = reply.send(self.states(&prompt, &questions, layers));
+            }
         }
+    }
+
+    fn states(
+        &mut self,
+        prompt: &[u32],
+        questions: &[Vec<u32>],
+        layers: usize,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let prefix = self.decoder.prefix(prompt, layers, threads::let_questions_pass)?;
+        let longest = questions.iter().map(Vec::len).max().unwrap_or(0);
+        let mut states = Vec::with_capacity(questions.len());
+        for some in questions.chunks(prefixes::together(longest)) {
+            threads::let_questions_pass();
+            let items: Vec<(&Prefix, &[u32])> = some.iter().map(|question| (&prefix, question.as_slice())).collect();
+            states.extend(self.decoder.states(&items)?);
+        }
+        Ok(states)
     }
 
     /// Logarithms of the probabilities of `tokens` after the prompt; empty when cancelled on the way.

@@ -20,6 +20,11 @@ const WANTED_MAX: usize = 64;
 /// Tokens of questions that are read in one step.
 const STEP_TOKENS_MAX: usize = 512;
 
+/// How many questions of `tokens` are read in one step.
+pub(crate) fn together(tokens: usize) -> usize {
+    (STEP_TOKENS_MAX / tokens.max(1)).max(1)
+}
+
 /// Prefixes by their tokens.
 #[derive(Debug)]
 pub(crate) struct Prefixes {
@@ -51,9 +56,9 @@ struct Ahead {
 }
 
 impl Prefixes {
-    /// For prompts of this model, with the probe that was trained for it.
-    pub(crate) fn new(decoder: &Decoder) -> Self {
-        Self::with_limit(Reader::of(decoder.fingerprint()), BYTES_MAX)
+    /// For prompts of a model that `reader` was trained for.
+    pub(crate) fn new(reader: Option<Reader>) -> Self {
+        Self::with_limit(reader, BYTES_MAX)
     }
 
     fn with_limit(reader: Option<Reader>, bytes_max: usize) -> Self {
@@ -140,7 +145,7 @@ impl Prefixes {
         is_cancelled: impl Fn() -> bool,
     ) -> Result<Relevance, InferenceError> {
         let mut values = Vec::with_capacity(prompts.len());
-        'all: for some in prompts.chunks((STEP_TOKENS_MAX / question.len().max(1)).max(1)) {
+        'all: for some in prompts.chunks(together(question.len())) {
             let mut prefixes = Vec::with_capacity(some.len());
             for tokens in some {
                 if is_cancelled() {
@@ -156,7 +161,10 @@ impl Prefixes {
                 None => values.extend(decoder.score(&items)?),
             }
         }
-        Ok(if self.has_probe() { Relevance::LogOdds(values) } else { Relevance::Likelihoods(values) })
+        Ok(match &self.reader {
+            Some(reader) => Relevance::LogOdds(values, reader.calibration),
+            None => Relevance::Likelihoods(values),
+        })
     }
 
     fn get(&mut self, decoder: &mut Decoder, tokens: &[u32]) -> Result<Prefix, InferenceError> {

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 use super::{Features, Found};
-use crate::inference::Relevance;
+use crate::inference::{Calibration, Relevance};
 
 /// Log odds for a quantity inside the range of a table row, and against one outside; chosen by hand.
 const IN_RANGE: f32 = 2.5;
@@ -47,20 +47,20 @@ pub fn to_read(found: &[Found], has_probe: bool) -> Vec<&Found> {
 /// Ranks again with what a model makes of the question after some of the passages; `places` says after which.
 pub fn reread(found: &mut [Found], places: &[u32], relevance: &Relevance) {
     match relevance {
-        Relevance::LogOdds(log_odds) => weigh_log_odds(found, places, log_odds),
+        Relevance::LogOdds(log_odds, calibration) => weigh_log_odds(found, places, log_odds, calibration),
         Relevance::Likelihoods(likelihoods) => weigh_likelihoods(found, places, likelihoods),
     }
 }
 
 /// The probe decides between the candidates that were read, and how probable it is that one answers; the others come
 /// after them.
-fn weigh_log_odds(found: &mut [Found], places: &[u32], log_odds: &[f32]) {
+fn weigh_log_odds(found: &mut [Found], places: &[u32], log_odds: &[f32], calibration: &Calibration) {
     let Some(least) = log_odds.iter().copied().reduce(f32::min) else { return };
     for candidate in found.iter_mut() {
         candidate.read = places.iter().position(|place| *place == candidate.place).map(|at| log_odds[at]);
         candidate.value = candidate.first + READ_WEIGHT * candidate.read.unwrap_or(least);
     }
-    set_scores(found);
+    set_scores(found, Some(calibration));
     found.sort_by(|a, b| {
         (b.read.is_some(), b.score).partial_cmp(&(a.read.is_some(), a.score)).unwrap_or(Ordering::Equal)
     });
@@ -80,7 +80,7 @@ fn weigh_likelihoods(found: &mut [Found], places: &[u32], likelihoods: &[f32]) {
         found[at].first += gain - mean;
         found[at].value = found[at].first;
     }
-    set_scores(found);
+    set_scores(found, None);
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
 }
 
@@ -90,11 +90,11 @@ pub(super) fn rank(candidates: &mut [Found]) {
         found.first = value(&found.features);
         found.value = found.first;
     }
-    set_scores(candidates);
+    set_scores(candidates, None);
 }
 
-fn set_scores(candidates: &mut [Found]) {
-    let scores: Vec<f32> = candidates.iter().map(|found| score(found, candidates)).collect();
+fn set_scores(candidates: &mut [Found], calibration: Option<&Calibration>) {
+    let scores: Vec<f32> = candidates.iter().map(|found| score(found, candidates, calibration)).collect();
     for (found, score) in candidates.iter_mut().zip(scores) {
         found.score = score;
     }
@@ -102,14 +102,33 @@ fn set_scores(candidates: &mut [Found]) {
 
 /// The probability of one among all. Rows of its own table are no rivals: "what does delivery cost?" is answered by
 /// every row of the price list, and none of them makes another less true.
-fn score(found: &Found, candidates: &[Found]) -> f32 {
-    // Alone among all passages a candidate leads by what it has over nothing.
-    let lead = found.value - rivals(found, candidates).map(|rival| rival.value).reduce(f32::max).unwrap_or(0.0);
-    let share = share(found, candidates);
-    match found.read {
-        Some(log_odds) => probability_read(&found.features, log_odds, found.value, lead, share),
-        None => probability(&found.features, found.value, lead, share),
+fn score(found: &Found, candidates: &[Found], calibration: Option<&Calibration>) -> f32 {
+    match (known(found, candidates), calibration) {
+        (Some(known), Some(calibration)) => calibration.probability(&known),
+        _ => probability(&found.features, found.value, lead(found, candidates), share(found, candidates)),
     }
+}
+
+/// What a reader's calibration weighs of a candidate that was read, in the order of `Calibration::NAMES`.
+pub fn known(found: &Found, candidates: &[Found]) -> Option<[f32; Calibration::NAMES.len()]> {
+    let features = &found.features;
+    Some([
+        found.read?,
+        found.value,
+        lead(found, candidates),
+        share(found, candidates),
+        features.z,
+        features.heading_z,
+        features.cosine,
+        features.english_sentence_cosine,
+        features.coverage,
+        f32::from(u8::from(features.cross_language)),
+    ])
+}
+
+/// A candidate's ranking value over its best rival's; alone among all passages it leads by what it has over nothing.
+fn lead(found: &Found, candidates: &[Found]) -> f32 {
+    found.value - rivals(found, candidates).map(|rival| rival.value).reduce(f32::max).unwrap_or(0.0)
 }
 
 /// A candidate's part of the softmax of its own and its rivals' ranking values.
@@ -175,19 +194,6 @@ fn probability(features: &Features, value: f32, lead: f32, share: f32) -> f32 {
         - 1.351 * features.bm25
         + 0.543 * features.concepts
         - 0.345 * features.concept_weight
-        + across;
-    1.0 / (1.0 + (-logit).exp())
-}
-
-/// The same where the chat model's probe gave `log_odds`; `value` has them in it.
-fn probability_read(features: &Features, log_odds: f32, value: f32, lead: f32, share: f32) -> f32 {
-    let across = if features.cross_language { 2.254 } else { 0.0 };
-    let logit = -21.996 + 0.002 * log_odds + 0.228 * value + 0.0378 * lead + 1.499 * share
-        - 0.525 * features.z
-        - 0.268 * features.heading_z
-        + 21.98 * features.cosine
-        + 2.279 * features.english_sentence_cosine
-        - 1.396 * features.coverage
         + across;
     1.0 / (1.0 + (-logit).exp())
 }
@@ -267,16 +273,18 @@ mod tests {
 
     #[test]
     fn what_was_read_comes_before_what_was_not() {
+        let mut calibration = Calibration::default();
+        calibration.weights[1] = 0.2;
         assert!(to_read(&[], true).is_empty());
         let mut all: Vec<Found> = (0..8).map(|place| found(place, 9.0 - place as f32)).collect();
         let read: Vec<u32> = to_read(&all, true).iter().map(|found| found.place).collect();
         assert_eq!(read, [0, 1, 2, 3, 4, 5]);
-        reread(&mut all, &read, &Relevance::LogOdds(vec![-2.0, -3.0, 2.0, -4.0, -4.0, -4.0]));
+        reread(&mut all, &read, &Relevance::LogOdds(vec![-2.0, -3.0, 2.0, -4.0, -4.0, -4.0], calibration));
         assert_eq!(all[0].place, 2);
         assert_eq!(all.iter().map(|found| found.read.is_some()).collect::<Vec<_>>()[5..], [true, false, false]);
         let sure = all[0].score;
-        reread(&mut all, &read, &Relevance::LogOdds(vec![-4.0; 6]));
+        reread(&mut all, &read, &Relevance::LogOdds(vec![-4.0; 6], calibration));
         assert!(all[0].score < sure, "what the probe thinks little of is less probable");
-        reread(&mut all, &[], &Relevance::LogOdds(vec![]));
+        reread(&mut all, &[], &Relevance::LogOdds(vec![], calibration));
     }
 }

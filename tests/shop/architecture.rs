@@ -47,8 +47,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("qdrant_client", &["retrieval/vector"]),
     ("sqlx::", &["storage"]),
     ("shoptalk_kernels", &["inference"]),
-    // The trained intent head is a small model of its own.
-    ("candle_", &["inference", "models", "intents/head"]),
+    // The trained intent head and the reader's network are small models of their own.
+    ("candle_", &["inference", "models", "intents/head", "evaluation/reader"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

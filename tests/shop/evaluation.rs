@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
+use shoptalk::models::ModelStore;
 
 /// A folder with a settings file that needs no models.
 struct Bench {
@@ -245,4 +246,60 @@ fn answers_of_a_shop_are_judged_by_their_facts() {
     let refusal = bench.refusal(&["eval", "answers", "--questions", "broken.jsonl"]);
     assert!(refusal.contains("broken.jsonl") && refusal.contains("line 1"), "{refusal}");
     assert!(bench.refusal(&["eval", "answers"]).contains("--questions"));
+}
+
+/// A shop of two documents with three questions, the last of which they do not answer.
+fn small_shop(bench: &Bench, name: &str, price: u32) {
+    let documents = bench.dir.path().join(name).join("documents");
+    fs::create_dir_all(&documents).unwrap();
+    fs::write(documents.join("delivery.md"), format!("# Delivery\n\nHome delivery costs {price} euro.\n")).unwrap();
+    fs::write(documents.join("gifts.md"), "# Gift wrapping\n\nWe wrap every gift in blue paper.\n").unwrap();
+    let questions = format!(
+        "{}\n{}\n{}\n",
+        format_args!(
+            r#"{{"id":"1","turns":["What does home delivery cost?"],"expect":[{{"kind":"answer","document":"delivery.md","gold":"Home delivery costs {price} euro."}}]}}"#
+        ),
+        r#"{"id":"2","turns":["Which paper do you wrap gifts in?"],"expect":[{"kind":"answer","document":"gifts.md","gold":"We wrap every gift in blue paper."}]}"#,
+        r#"{"id":"3","turns":["What does delivery by balloon cost?"],"expect":[{"kind":"decline","style":"near_miss"}]}"#,
+    );
+    bench.file(&format!("{name}/questions.jsonl"), &questions);
+}
+
+#[test]
+fn a_reader_is_trained_with_each_shop_left_out_and_switched_on() {
+    let Some(models) = ModelStore::open(None).ok().filter(|models| models.cached("smollm2-135m-instruct").is_some())
+    else {
+        eprintln!("skipped: the model smollm2-135m-instruct is not here");
+        return;
+    };
+    let bench = Bench::new();
+    let models = models.dir().display().to_string();
+    let settings = |reader: &str| {
+        let lines = ["[models]", "encoder = \"hashed\"", "chat = \"smollm2-135m-instruct\"", reader];
+        bench.file("shoptalk.toml", &format!("{}\ndir = {models:?}\n", lines.join("\n")));
+    };
+    settings("");
+    for (name, price) in [("one", 4), ("two", 5), ("three", 6)] {
+        small_shop(&bench, &format!("shops/{name}"), price);
+    }
+    let train = ["train", "reader", "--data", "shops", "--out", "out", "--layers", "2"];
+    let figures = bench.figures(&train);
+    assert_eq!((&figures["shops"], &figures["questions"], &figures["layers"]), (&3.into(), &9.into(), &2.into()));
+    for group in ["full: right", "full: wrong", "declined, near_miss"] {
+        assert!((0.0..=1.0).contains(&figures[group].as_f64().unwrap()), "{group}: {figures}");
+    }
+    let blind = ["eval", "answers", "--shop", "shops/one", "--reader", "out/without-one.reader"];
+    assert_eq!(bench.figures(&blind)["turns"], 3);
+    settings("reader = \"out/all.reader\"");
+    assert_eq!(bench.figures(&["eval", "answers", "--shop", "shops/two"])["turns"], 3);
+
+    let refused = |arguments: &[&str], wanted: &str| {
+        let refusal = bench.refusal(arguments);
+        assert!(refusal.contains(wanted), "{wanted} is not in: {refusal}");
+    };
+    refused(&["train", "reader", "--data", "shops/one", "--out", "out"], "three shops");
+    refused(&["train", "reader", "--data", "out", "--out", "out"], "questions.jsonl");
+    refused(&["train", "reader", "--data", "shops", "--out", "out", "--layers", "99"], "--layers");
+    bench.file("out/all.reader", "no reader");
+    refused(&["eval", "answers", "--shop", "shops/two"], "train reader");
 }

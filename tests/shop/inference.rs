@@ -247,7 +247,7 @@ async fn the_probe_tells_an_answer_from_what_is_merely_near() {
     for (question, answers, near) in cases {
         let chats = [answers, near].map(|text| prompts.question_about(text)).to_vec();
         let relevance = model.relevance(chats, question.to_owned(), Unread::Read).await.unwrap().unwrap();
-        let Relevance::LogOdds(odds) = relevance else { panic!("the probe is for another model: {relevance:?}") };
+        let Relevance::LogOdds(odds, _) = relevance else { panic!("the probe is for another model: {relevance:?}") };
         assert!(odds[0] > odds[1] + 1.0, "{question}: {odds:?}");
     }
 }
@@ -262,7 +262,7 @@ async fn a_question_is_most_relevant_to_the_passage_that_answers_it() {
         model.relevance(chats.to_vec(), question.to_owned(), unread)
     };
     let values = |relevance: Option<Relevance>| match relevance {
-        Some(Relevance::LogOdds(values) | Relevance::Likelihoods(values)) => values,
+        Some(Relevance::LogOdds(values, _) | Relevance::Likelihoods(values)) => values,
         None => panic!("the chats were read"),
     };
     assert_eq!(ask(&chats, "Where is Paris?", Unread::Later).await.unwrap(), None);
