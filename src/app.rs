@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot, LocalOptions, Reader, Unread},
+    inference::{ChatStates, Embedder, Encoders, LanguageModel, LanguageModelSlot, LocalOptions, Reader, Unread},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -157,7 +157,11 @@ async fn open_classifier(config: &Config, embedder: &Embedder) -> anyhow::Result
 }
 
 /// The merchant's own intents, when the settings name their folder.
-async fn open_merchant_intents(config: &Config, shop: &Encoders) -> anyhow::Result<Option<MerchantClassifier>> {
+async fn open_merchant_intents(
+    config: &Config,
+    shop: &Encoders,
+    chat: &LanguageModelSlot,
+) -> anyhow::Result<Option<MerchantClassifier>> {
     let Some(dir) = &config.intents.custom else { return Ok(None) };
     let wrong = || format!("the setting `custom` under [intents] names {}", dir.display());
     let head = MerchantIntents::load(dir).with_context(wrong)?;
@@ -166,6 +170,7 @@ async fn open_merchant_intents(config: &Config, shop: &Encoders) -> anyhow::Resu
         let open = std::iter::once(&shop.main).chain(&shop.english).find(|encoder| encoder.name() == name);
         encoders.push(match open {
             Some(encoder) => encoder.clone(),
+            None if ChatStates::is_named(name) => Embedder::Chat(ChatStates::named(name, chat.clone())),
             None => open_encoder(config, name).await?,
         });
     }
@@ -183,11 +188,11 @@ impl App {
         let store = open_store(&config).await?;
         let encoders = open_encoders(&config).await?;
         let classifier = open_classifier(&config, &encoders.main).await?;
-        let merchant = open_merchant_intents(&config, &encoders).await?;
         let language_model = match models {
             Models::All | Models::ChatLater if config.models.wants_chat() => LanguageModelSlot::loading(),
             _ => LanguageModelSlot::absent(),
         };
+        let merchant = open_merchant_intents(&config, &encoders, &language_model).await?;
         let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
         let importer = Importer::new(store.clone(), encoders.clone(), &media_dir(&config));

@@ -390,7 +390,7 @@ impl Engine {
         let merchant = match &self.merchant {
             Some(merchant) => {
                 let verdict = merchant.judge(&masked).await?;
-                Some((verdict.in_scope.then_some(verdict.nearest), verdict.confidence))
+                verdict.map(|verdict| (verdict.in_scope.then_some(verdict.nearest), verdict.confidence))
             }
             None => None,
         };

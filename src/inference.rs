@@ -10,6 +10,7 @@ mod bert;
 mod bert_reference;
 mod bert_weights;
 mod chat_batch;
+mod chat_states;
 mod chat_template;
 pub(crate) mod decoder;
 mod e5_wheel;
@@ -32,6 +33,7 @@ mod sampler;
 mod text_stream;
 pub mod threads;
 
+pub use chat_states::ChatStates;
 pub use embedder::Embedder;
 pub use embedder_thread::LocalEmbedder;
 pub use encoders::{Encoders, QuestionVectors};

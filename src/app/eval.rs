@@ -6,8 +6,10 @@ use anyhow::bail;
 
 use crate::{
     config::Config,
-    evaluation::{Report, baskets, forecast, intents, pii, recommend, retrieval, sentiment, similarity},
-    inference::Embedder,
+    evaluation::{
+        Report, baskets, data::Labelled, forecast, intents, pii, recommend, retrieval, sentiment, similarity,
+    },
+    inference::{ChatStates, Embedder},
 };
 
 /// The encoder that is added for texts in English.
@@ -100,8 +102,8 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
     Ok(match suite {
         Suite::Intents => {
             let input = intents::Input { train, test, text, label, out_of_scope: options.out_of_scope.clone() };
-            let english = intents::is_english(&intents::examples(&input)?);
-            intents::run(&input, &encoders(config, english).await?).await?
+            let encoders = intent_encoders(config, &intents::examples(&input)?).await?;
+            intents::run(&input, &encoders).await?
         }
         Suite::Retrieval => {
             let input = retrieval::Input { documents: options.documents.clone(), test };
@@ -135,11 +137,22 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
     })
 }
 
-/// The shop's encoder and, for texts in English, the English one beside it.
-pub(super) async fn encoders(config: &Config, english: bool) -> anyhow::Result<Vec<Embedder>> {
+/// The shop's encoder, for examples in English the English one beside it, and for few examples the chat model, where
+/// there is one on this machine.
+pub(super) async fn intent_encoders(config: &Config, examples: &[Labelled]) -> anyhow::Result<Vec<Embedder>> {
     let own = super::open_embedder(config).await?;
-    if !english || own.name() == super::HASHED || own.name() == ENGLISH_ENCODER {
+    if own.name() == super::HASHED {
         return Ok(vec![own]);
     }
-    Ok(vec![own, super::open_encoder(config, ENGLISH_ENCODER).await?])
+    let mut encoders = vec![own];
+    if intents::is_english(examples) && encoders[0].name() != ENGLISH_ENCODER {
+        encoders.push(super::open_encoder(config, ENGLISH_ENCODER).await?);
+    }
+    if intents::wants_states(examples) && config.models.remote.is_none() && config.models.wants_chat() {
+        match super::open_language_model(config).await {
+            Ok(model) => encoders.extend(ChatStates::of(model).map(Embedder::Chat)),
+            Err(error) => tracing::warn!("the intents are learned without the chat model: {error:#}"),
+        }
+    }
+    Ok(encoders)
 }

@@ -73,7 +73,7 @@ async fn train_intents(config: &Config, options: &Options) -> anyhow::Result<()>
     };
     refuse_file(&options.out)?;
     let examples = intents::examples(&input)?;
-    let encoders = super::eval::encoders(config, intents::is_english(&examples)).await?;
+    let encoders = super::eval::intent_encoders(config, &examples).await?;
     let trained = intents::train(&examples, input.out_of_scope.as_deref(), &encoders).await?;
     trained.head.save(&options.out, &trained.figures)?;
     let figures = &trained.figures;

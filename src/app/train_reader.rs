@@ -171,7 +171,7 @@ async fn read_all(
         let chat = app.prompts.question_about(&passage.chunk.search_text);
         for some in after.chunks(AT_ONCE) {
             let questions: Vec<String> = some.iter().map(|(question, _)| texts[*question].clone()).collect();
-            let states = model.states(&chat, &questions, layers).await?;
+            let states = model.states_after(&chat, &questions, layers).await?;
             for ((question, read), state) in some.iter().zip(states) {
                 asked[*question].read[*read].state = state;
             }

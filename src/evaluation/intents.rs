@@ -2,7 +2,11 @@
 //!
 //! A test row is out of scope when its label is the one that stands for "none of these", or when no training row has it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Instant,
+};
 
 use serde_json::{Value, json};
 
@@ -16,7 +20,7 @@ use crate::{
     inference::Embedder,
     intents::{
         self, Example,
-        merchant::{CrossValidation, Lesson, MerchantIntents, Sample},
+        merchant::{self, CrossValidation, Lesson, MerchantIntents, Sample},
     },
     language,
     message::Language,
@@ -28,6 +32,10 @@ const WORST: usize = 8;
 /// Shipped examples for each of the merchant's: many more would drown a small set.
 const BACKGROUND_FACTOR: usize = 4;
 const BACKGROUND_MIN: usize = 100;
+
+/// Examples beyond which the chat model is not asked for its states: it would read for too long, and many examples tell
+/// the intents apart without it.
+const STATES_EXAMPLES_MAX: usize = 2_000;
 
 /// What to measure.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +72,11 @@ pub fn is_english(examples: &[Labelled]) -> bool {
     chinese * 20 <= examples.len()
 }
 
+/// Whether the chat model's states are worth a try.
+pub fn wants_states(examples: &[Labelled]) -> bool {
+    examples.len() <= STATES_EXAMPLES_MAX
+}
+
 /// Reads the training files.
 pub fn examples(input: &Input) -> Result<Vec<Labelled>> {
     if input.train.is_empty() {
@@ -72,7 +85,7 @@ pub fn examples(input: &Input) -> Result<Vec<Labelled>> {
     labelled(&input.train, input.text.as_deref(), input.label.as_deref())
 }
 
-/// Trains a head on `examples` with `encoders`.
+/// Trains a head on `examples` with `encoders`, of which the chat model stands last and is used where it pays.
 pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: &[Embedder]) -> Result<Trained> {
     let english = is_english(examples);
     let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
@@ -82,6 +95,11 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
         .zip(embeddings)
         .map(|(example, embeddings)| Sample { text: example.text.clone(), label: example.label.clone(), embeddings })
         .collect();
+    let names = names(examples);
+    let texts: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let vectors = embed_each(encoders, &texts, "embedding the intents' names").await?;
+    let names: Vec<Sample> =
+        names.into_iter().zip(vectors).map(|((text, label), embeddings)| Sample { text, label, embeddings }).collect();
     let shipped = intents::builtin_examples()?;
     let wanted = |example: &Example| !english || example.language == Language::En;
     let shipped: Vec<Example> = shipped.into_iter().filter(wanted).chain(intents::noise()).collect();
@@ -89,7 +107,8 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
     let texts: Vec<&str> = shipped.iter().map(|example| example.text.as_str()).collect();
     let vectors = embed_each(encoders, &texts, "embedding what else people say").await?;
     let background: Vec<(Example, Vec<Vec<f32>>)> = shipped.into_iter().zip(vectors).collect();
-    let names: Vec<String> = encoders.iter().map(|encoder| encoder.name().to_owned()).collect();
+    let encoder_names: Vec<String> = encoders.iter().map(|encoder| encoder.name().to_owned()).collect();
+    let last_is_optional = matches!(encoders.last(), Some(Embedder::Chat(_)));
     let out_of_scope = out_of_scope.map(str::to_owned);
     let start = Instant::now();
     let trained = tokio::task::spawn_blocking(move || {
@@ -97,12 +116,20 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
             samples: &samples,
             out_of_scope: out_of_scope.as_deref(),
             background: &background,
-            encoders: &names,
+            encoders: &encoder_names,
+            names: &names,
+            last_is_optional,
         };
         MerchantIntents::train(&lesson)
     });
     let (head, figures) = trained.await.map_err(|error| EvaluationError::Argument(error.to_string()))??;
     Ok(Trained { head, figures, examples: examples.len(), seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Each intent's name as people would say it, with the label.
+fn names(examples: &[Labelled]) -> Vec<(String, String)> {
+    let labels: BTreeSet<&str> = examples.iter().map(|example| example.label.as_str()).collect();
+    labels.into_iter().filter_map(|label| Some((merchant::spoken(label)?, label.to_owned()))).collect()
 }
 
 /// At most about `count` of the examples, evenly from all intents, which stand together.
@@ -134,16 +161,16 @@ pub async fn run(input: &Input, encoders: &[Embedder]) -> Result<Report> {
             .detail("weakest", worst_rows(&trained.figures))
     } else {
         let test = labelled(&input.test, input.text.as_deref(), input.label.as_deref())?;
-        judge(&trained.head, &test, input.out_of_scope.as_deref(), encoders).await?
+        let used = &encoders[..trained.head.encoders().len()];
+        judge(&trained.head, &test, input.out_of_scope.as_deref(), used).await?
     };
-    let names: Vec<&str> = encoders.iter().map(Embedder::name).collect();
     Ok(report
         .count("train_rows", trained.examples)
         .count("intents", trained.head.labels().len())
         .figure("threshold", f64::from(trained.head.threshold()))
         .figure("cross_validated_accuracy", trained.figures.accuracy)
         .figure("training_s", (trained.seconds * 10.0).round() / 10.0)
-        .text("encoder", names.join(" + ")))
+        .text("encoder", trained.head.encoders().join(" + ")))
 }
 
 /// The weakest intents of a cross-validation, for people.

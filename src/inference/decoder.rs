@@ -107,6 +107,11 @@ impl Decoder {
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
 
+    /// Floats in a state.
+    pub fn width(&self) -> usize {
+        self.weights.sizes.width
+    }
+
     /// Number of layers.
     pub fn layers(&self) -> usize {
         self.weights.sizes.layers

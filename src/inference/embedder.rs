@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HashedEmbedder, InferenceError, LocalEmbedder, encoder::Encoder};
+use super::{ChatStates, HashedEmbedder, InferenceError, LocalEmbedder, encoder::Encoder};
 use crate::models::ModelFiles;
 
 /// Turns texts into vectors of unit length, so that a dot product is the cosine. Cheap to clone.
@@ -12,6 +12,8 @@ pub enum Embedder {
     Local(Arc<LocalEmbedder>),
     /// Hashed words and trigrams: no model, for tests.
     Hashed(Arc<HashedEmbedder>),
+    /// States of the chat model, for intents alone: they tell apart what people want, not what texts are about.
+    Chat(ChatStates),
 }
 
 impl Embedder {
@@ -31,6 +33,7 @@ impl Embedder {
         match self {
             Self::Local(local) => local.embed_queries(texts).await,
             Self::Hashed(hashed) => Ok(texts.iter().map(|text| hashed.embed(text)).collect()),
+            Self::Chat(states) => states.embed(&texts).await,
         }
     }
 
@@ -40,6 +43,7 @@ impl Embedder {
         match self {
             Self::Local(local) => local.embed_passages(texts).await,
             Self::Hashed(hashed) => Ok(texts.iter().map(|text| hashed.embed(text)).collect()),
+            Self::Chat(states) => states.embed(&texts).await,
         }
     }
 
@@ -48,14 +52,16 @@ impl Embedder {
         match self {
             Self::Local(local) => local.name(),
             Self::Hashed(_) => "hashed",
+            Self::Chat(states) => states.name(),
         }
     }
 
-    /// Length of every vector.
+    /// Length of every vector; 0 for a chat model that is not there.
     pub fn dimensions(&self) -> usize {
         match self {
             Self::Local(local) => local.dimensions(),
             Self::Hashed(hashed) => hashed.dimensions(),
+            Self::Chat(states) => states.dimensions(),
         }
     }
 
@@ -64,6 +70,7 @@ impl Embedder {
         match self {
             Self::Local(local) => local.count_tokens(text),
             Self::Hashed(hashed) => hashed.count_tokens(text),
+            Self::Chat(states) => states.count_tokens(text),
         }
     }
 }

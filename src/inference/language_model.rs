@@ -106,18 +106,19 @@ impl LanguageModel {
     /// is trained on.
     ///
     /// Errors: those of `relevance`, and `Failed` for a model that is not on this machine or has fewer layers.
-    pub async fn states(
+    pub async fn states_after(
         &self,
         chat: &[ChatMessage],
         questions: &[String],
         layers: usize,
     ) -> Result<Vec<Vec<f32>>, InferenceError> {
-        self.as_local()?.states(chat, questions, layers).await
+        self.as_local()?.states_after(chat, questions, layers).await
     }
 
     /// What tells the model from others, and how many layers it has. Errors: `Failed` for one that is not on this machine.
     pub fn fingerprint(&self) -> Result<(u32, usize), InferenceError> {
-        Ok(self.as_local()?.fingerprint())
+        let local = self.as_local()?;
+        Ok((local.fingerprint(), local.layers()))
     }
 
     fn as_local(&self) -> Result<&LocalLanguageModel, InferenceError> {

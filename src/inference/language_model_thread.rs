@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
     chat_batch::{ChatBatch, TOGETHER_MAX},
+    chat_states,
     decoder::{Decoder, Prefix, STEP_TOKENS},
     generation::GenerationWriter,
     gguf_chat::{self, ChatFormat},
@@ -32,11 +33,14 @@ use crate::{models::ModelFiles, telemetry};
 const WAITING_MAX: usize = 4;
 /// Questions to the model, the one that it is working on included.
 const QUESTIONS_MAX: usize = 5;
+/// Prompts whose states are computed in one step.
+const STATES_TOGETHER: usize = 8;
 
 /// One number for each thing asked about.
 type Reply = oneshot::Sender<Result<Vec<f32>, InferenceError>>;
-type StatesReply = oneshot::Sender<Result<Vec<Vec<f32>>, InferenceError>>;
 type RelevanceReply = oneshot::Sender<Result<Option<Relevance>, InferenceError>>;
+/// One vector for each prompt.
+type StatesReply = oneshot::Sender<Result<Vec<Vec<f32>>, InferenceError>>;
 
 /// Whether answers that repeat their prompt are written several tokens at a time; what they say is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +71,8 @@ enum Question {
     Score { prompt: Vec<u32>, tokens: Vec<u32>, reply: Reply },
     Relevance { prompts: Vec<Vec<u32>>, question: Vec<u32>, unread: Unread, reply: RelevanceReply },
     ReadAhead { prompts: Vec<Vec<u32>> },
-    States { prompt: Vec<u32>, questions: Vec<Vec<u32>>, layers: usize, reply: StatesReply },
+    StatesAfter { prompt: Vec<u32>, questions: Vec<Vec<u32>>, layers: usize, reply: StatesReply },
+    States { beginning: Vec<u32>, prompts: Vec<Vec<u32>>, reply: StatesReply },
 }
 
 /// A limited number of places for jobs of one kind: the bound of the queue.
@@ -115,8 +120,9 @@ pub struct LocalLanguageModel {
     /// Chats that still have to be read ahead.
     to_read: Arc<AtomicUsize>,
     has_probe: bool,
-    /// Of the model, and its number of layers.
-    fingerprint: (u32, usize),
+    fingerprint: u32,
+    layers: usize,
+    width: usize,
 }
 
 impl fmt::Debug for LocalLanguageModel {
@@ -133,23 +139,34 @@ impl LocalLanguageModel {
         let (jobs, queue) = channel();
         let to_read = Arc::new(AtomicUsize::new(0));
         let (thread_format, thread_to_read) = (Arc::clone(&format), Arc::clone(&to_read));
-        let fingerprint = (decoder.fingerprint(), decoder.layers());
-        if options.reader.as_ref().is_some_and(|reader| reader.fingerprint != fingerprint.0) {
+        let (fingerprint, layers, width) = (decoder.fingerprint(), decoder.layers(), decoder.width());
+        if options.reader.as_ref().is_some_and(|reader| reader.fingerprint != fingerprint) {
             return Err(InferenceError::Failed(format!(
                 "the reader that models.reader names was trained for another model than {}: train one with `shoptalk \
                  train reader`, or leave the setting out",
                 files.name
             )));
         }
-        let prefixes = Prefixes::new(options.reader.or_else(|| Reader::of(fingerprint.0)));
+        let prefixes = Prefixes::new(options.reader.or_else(|| Reader::of(fingerprint)));
         let has_probe = prefixes.has_probe();
-        let owner = Owner { decoder, prefixes, recent: Recent::default() };
+        let owner = Owner { decoder, prefixes, recent: Recent::default(), beginning: None };
         thread::Builder::new()
             .name("chat-model".to_owned())
             .spawn(move || owner.run(ChatBatch::new(&thread_format, options.drafts), &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
         let (answers, questions) = (Places::new(TOGETHER_MAX + WAITING_MAX), Places::new(QUESTIONS_MAX));
-        Ok(Self { name: files.name.clone(), format, jobs, answers, questions, to_read, has_probe, fingerprint })
+        Ok(Self {
+            name: files.name.clone(),
+            format,
+            jobs,
+            answers,
+            questions,
+            to_read,
+            has_probe,
+            fingerprint,
+            layers,
+            width,
+        })
     }
 
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
@@ -193,7 +210,7 @@ impl LocalLanguageModel {
         relevance.await.unwrap_or(Err(InferenceError::Stopped))
     }
 
-    pub(crate) async fn states(
+    pub(crate) async fn states_after(
         &self,
         chat: &[ChatMessage],
         questions: &[String],
@@ -203,12 +220,8 @@ impl LocalLanguageModel {
         let longest = questions.iter().map(Vec::len).max().unwrap_or(0);
         let prompt = self.format.prompt(chat, longest)?;
         let (reply, states) = oneshot::channel();
-        self.ask(Question::States { prompt, questions, layers, reply })?;
+        self.ask(Question::StatesAfter { prompt, questions, layers, reply })?;
         states.await.unwrap_or(Err(InferenceError::Stopped))
-    }
-
-    pub(crate) fn fingerprint(&self) -> (u32, usize) {
-        self.fingerprint
     }
 
     pub(crate) fn read_ahead(&self, chats: &[Vec<ChatMessage>]) -> Result<(), InferenceError> {
@@ -218,8 +231,31 @@ impl LocalLanguageModel {
         self.ask(Question::ReadAhead { prompts })
     }
 
+    /// Unit vectors of the states that `chat_states` describes, one a text.
+    pub(crate) async fn states(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let beginning = chat_states::shared_beginning(&self.format)?;
+        let prompts = texts.iter().map(|text| chat_states::prompt(&self.format, text)).collect::<Result<_, _>>()?;
+        let (reply, states) = oneshot::channel();
+        self.ask(Question::States { beginning, prompts, reply })?;
+        states.await.unwrap_or(Err(InferenceError::Stopped))
+    }
+
     pub(crate) fn has_probe(&self) -> bool {
         self.has_probe
+    }
+
+    /// Tells models of the same name apart.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        self.fingerprint
+    }
+
+    pub(crate) fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// Length of a state.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     pub(crate) fn to_read(&self) -> usize {
@@ -253,6 +289,8 @@ struct Owner {
     decoder: Decoder,
     prefixes: Prefixes,
     recent: Recent,
+    /// What was read of the prompts for states.
+    beginning: Option<(Vec<u32>, Prefix)>,
 }
 
 impl Owner {
@@ -301,13 +339,17 @@ impl Owner {
                 let _ = reply.send(relevance.map(Some));
             }
             Question::ReadAhead { prompts } => self.prefixes.queue(prompts),
-            Question::States { prompt, questions, layers, reply } => {
-                let _ = reply.send(self.states(&prompt, &questions, layers));
+            Question::StatesAfter { prompt, questions, layers, reply } => {
+                let _ = reply.send(self.states_after(&prompt, &questions, layers));
+            }
+            Question::States { beginning, prompts, reply } => {
+                let states = self.states(&beginning, &prompts, || reply.is_closed());
+                let _ = reply.send(states);
             }
         }
     }
 
-    fn states(
+    fn states_after(
         &mut self,
         prompt: &[u32],
         questions: &[Vec<u32>],
@@ -322,6 +364,48 @@ impl Owner {
             states.extend(self.decoder.states(&items)?);
         }
         Ok(states)
+    }
+
+    /// The state of the last token of each prompt, of length 1; empty when cancelled on the way.
+    fn states(
+        &mut self,
+        beginning: &[u32],
+        prompts: &[Vec<u32>],
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let shared = self.beginning(beginning)?;
+        let depth = shared.depth();
+        let mut states = Vec::with_capacity(prompts.len());
+        for some in prompts.chunks(STATES_TOGETHER) {
+            threads::let_questions_pass();
+            if is_cancelled() {
+                return Ok(Vec::new());
+            }
+            let mut parts = Vec::with_capacity(some.len());
+            for prompt in some {
+                parts.push(match prompt.strip_prefix(beginning) {
+                    Some(rest) => (shared.clone(), rest),
+                    // A message whose first letters share a token with the quotation mark before them.
+                    None => (self.decoder.prefix(&prompt[..1], depth, threads::let_questions_pass)?, &prompt[1..]),
+                });
+            }
+            let items: Vec<(&Prefix, &[u32])> = parts.iter().map(|(prefix, rest)| (prefix, *rest)).collect();
+            let width = self.decoder.width();
+            states.extend(self.decoder.states(&items)?.iter().map(|both| unit(&both[..width])));
+        }
+        Ok(states)
+    }
+
+    fn beginning(&mut self, tokens: &[u32]) -> Result<Prefix, InferenceError> {
+        if let Some((known, prefix)) = &self.beginning
+            && known == tokens
+        {
+            return Ok(prefix.clone());
+        }
+        let depth = chat_states::depth(self.decoder.layers());
+        let prefix = self.decoder.prefix(tokens, depth, threads::let_questions_pass)?;
+        self.beginning = Some((tokens.to_vec(), prefix.clone()));
+        Ok(prefix)
     }
 
     /// Logarithms of the probabilities of `tokens` after the prompt; empty when cancelled on the way.
@@ -347,6 +431,12 @@ impl Owner {
         self.recent.keep(prompt, sequence);
         Ok(scores)
     }
+}
+
+/// `vector` at length 1.
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    vector.iter().map(|value| value / length).collect()
 }
 
 #[cfg(test)]

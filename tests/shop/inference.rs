@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use shoptalk::{
     inference::{
-        ChatMessage, Embedder, GenerateRequest, InferenceError, LanguageModel, Relevance, Role, Sampling, Unread,
+        ChatMessage, ChatStates, Embedder, GenerateRequest, InferenceError, LanguageModel, LanguageModelSlot,
+        Relevance, Role, Sampling, Unread,
     },
     models::{ModelFiles, ModelStore},
     prompts::Prompts,
@@ -275,4 +276,31 @@ async fn a_question_is_most_relevant_to_the_passage_that_answers_it() {
     let error = ask(&long, "x", Unread::Read).await.unwrap_err();
     assert!(matches!(error, InferenceError::ContextOverflow { .. }));
     model.read_ahead(&long).unwrap();
+}
+
+#[tokio::test]
+async fn states_of_the_chat_model_are_vectors_of_messages() {
+    let Some(model) = chat_model().await else { return };
+    let states = ChatStates::of(model.clone()).unwrap();
+    assert!(ChatStates::is_named(states.name()), "{}", states.name());
+    let embedder = Embedder::Chat(states.clone());
+    let texts = ["Where is my parcel?", "\"quoted\" words", "How do I send this back?", "When does my parcel arrive?"];
+    let texts: Vec<String> = texts.map(str::to_owned).to_vec();
+    let together = embedder.embed_queries(texts.clone()).await.unwrap();
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(vector.len(), embedder.dimensions());
+        assert!((cosine(vector, vector) - 1.0).abs() < 1e-3);
+        let alone = embedder.embed_queries(vec![text.clone()]).await.unwrap();
+        assert!(cosine(vector, &alone[0]) > 0.999, "{text}");
+    }
+    assert!(cosine(&together[0], &together[3]) > cosine(&together[0], &together[2]));
+    // The place of the model may be empty yet, or hold another one than the head was trained with.
+    let refused = |name: &str, slot| {
+        let embedder = Embedder::Chat(ChatStates::named(name, slot));
+        async move { embedder.embed_queries(vec!["hello".to_owned()]).await.is_err() }
+    };
+    assert!(refused(states.name(), LanguageModelSlot::loading()).await);
+    assert!(refused("another model state 00000000", model.clone().into()).await);
+    assert!(!refused(states.name(), model.into()).await);
+    assert!(ChatStates::of(LanguageModel::scripted(vec![])).is_none());
 }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use shoptalk::intents::{
-    HeadError, HeadOptions, Intent, IntentClassifier, LinearHead, builtin_examples, parse_examples, rule_intent,
+    HeadError, HeadOptions, Intent, IntentClassifier, LinearHead, builtin_examples,
+    merchant::{Lesson, MerchantIntents, Sample, spoken},
+    parse_examples, rule_intent,
 };
 use shoptalk::message::Language;
 
@@ -196,4 +198,80 @@ fn harmless_look_alikes_of_attacks_are_rarely_refused() {
         }
         assert!(refused.len() * 100 <= 3 * texts.len(), "{name}: {refused:#?}");
     }
+}
+
+/// Sixty messages whose words say nothing, of four intents. The first encoder puts half of each two intents in one place; the
+/// second one says which is which where it is `telling`, and the same of all where it is not.
+fn messages(telling: bool) -> Vec<Sample> {
+    let sample = |at: usize| {
+        let class = at % 4;
+        let mut first = vec![0.0; 4];
+        first[if at % 8 < 4 { class } else { class / 2 * 2 }] = 1.0;
+        let mut second = vec![0.0; 4];
+        second[if telling { class } else { 0 }] = 1.0;
+        Sample { text: format!("{at}"), label: format!("intent {class}"), embeddings: vec![first, second] }
+    };
+    (0..60).map(sample).collect()
+}
+
+fn encoders() -> Vec<String> {
+    vec!["first".to_owned(), "second".to_owned()]
+}
+
+#[test]
+fn a_dear_encoder_is_used_only_where_it_pays() {
+    let encoders = encoders();
+    let train = |telling, last_is_optional| {
+        let samples = messages(telling);
+        let lesson = Lesson { samples: &samples, encoders: &encoders, last_is_optional, ..Lesson::default() };
+        MerchantIntents::train(&lesson).unwrap()
+    };
+    let (head, figures) = train(true, true);
+    assert_eq!(head.encoders(), encoders);
+    assert!(figures.accuracy > 0.95, "{figures:?}");
+    let (head, figures) = train(false, true);
+    assert_eq!(head.encoders(), &encoders[..1]);
+    assert!(figures.accuracy < 0.9, "{figures:?}");
+    // It judges by the vectors of the encoder that is left.
+    let only = messages(false).remove(2);
+    assert_eq!(head.predict(&only.text, &only.embeddings[..1]).nearest, "intent 2");
+    assert_eq!(train(false, false).0.encoders(), encoders);
+}
+
+#[test]
+fn the_name_of_an_intent_is_an_example_of_it() {
+    let encoders = vec!["only".to_owned()];
+    let sample = |text: &str, label: &str, vector: [f32; 3]| Sample {
+        text: text.to_owned(),
+        label: label.to_owned(),
+        embeddings: vec![vector.to_vec()],
+    };
+    let samples: Vec<Sample> = (0..20)
+        .map(|at| match at % 2 {
+            0 => sample("is it open", "HOURS", [1.0, 0.0, 0.0]),
+            _ => sample("what is it", "WARRANTY_PERIOD", [0.0, 1.0, 0.0]),
+        })
+        .collect();
+    let names = [
+        sample("hours", "HOURS", [1.0, 0.0, 0.0]),
+        sample("warranty period", "WARRANTY_PERIOD", [0.0, 0.0, 1.0]),
+        sample("nobody's", "UNKNOWN", [0.0, 0.0, 1.0]),
+    ];
+    let confidence = |names: &[Sample]| {
+        let lesson = Lesson { samples: &samples, encoders: &encoders, names, ..Lesson::default() };
+        let (head, _) = MerchantIntents::train(&lesson).unwrap();
+        assert_eq!(head.labels(), ["HOURS", "WARRANTY_PERIOD"]);
+        head.probabilities("warranty period", &[vec![0.0, 0.0, 1.0]])[1]
+    };
+    let (without, with) = (confidence(&[]), confidence(&names));
+    assert!(with > without + 0.1, "{without} {with}");
+}
+
+#[test]
+fn names_are_spoken_as_words() {
+    assert_eq!(spoken("WARRANTY_PERIOD").as_deref(), Some("warranty period"));
+    assert_eq!(spoken("alarm-query/2").as_deref(), Some("alarm query 2"));
+    assert_eq!(spoken("退货").as_deref(), Some("退货"));
+    assert_eq!(spoken("17"), None);
+    assert_eq!(spoken("X1"), None);
 }

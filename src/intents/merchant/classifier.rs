@@ -26,12 +26,19 @@ impl MerchantClassifier {
         Ok(Self { head, encoders })
     }
 
-    /// Judges a message.
-    pub async fn judge(&self, text: &str) -> Result<Verdict, InferenceError> {
+    /// Judges a message; `None` while the chat model, where the head wants it, is not there or has no time.
+    pub async fn judge(&self, text: &str) -> Result<Option<Verdict>, InferenceError> {
         let mut embeddings = Vec::with_capacity(self.encoders.len());
         for encoder in &self.encoders {
-            embeddings.extend(encoder.embed_queries(vec![text.to_owned()]).await?);
+            match encoder.embed_queries(vec![text.to_owned()]).await {
+                Ok(vectors) => embeddings.extend(vectors),
+                Err(error) if matches!(encoder, Embedder::Chat(_)) => {
+                    tracing::debug!(%error, "a message was not judged by the shop's own intents");
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(self.head.predict(text, &embeddings))
+        Ok(Some(self.head.predict(text, &embeddings)))
     }
 }

@@ -72,6 +72,19 @@ pub struct CrossValidation {
     pub rows: Vec<Row>,
 }
 
+/// Whether the second way is right so much more often on the examples held out that it is no chance: by more than one
+/// standard error of the difference (Breiman et al. 1984), both having judged the same examples.
+pub(super) fn pays(plain: &Judged, dear: &Judged) -> bool {
+    let right = |held_out: &HeldOut| held_out.truth == Some(held_out.judgement.class);
+    let pairs = plain.held_out.iter().zip(&dear.held_out).filter(|(held_out, _)| held_out.truth.is_some());
+    let (mut gained, mut lost) = (0.0_f64, 0.0_f64);
+    for (plain, dear) in pairs {
+        gained += f64::from(u8::from(right(dear) && !right(plain)));
+        lost += f64::from(u8::from(right(plain) && !right(dear)));
+    }
+    gained - lost > (gained + lost).sqrt()
+}
+
 /// The fold of each example: the examples of a class are dealt out in turn.
 fn fold_of(classes: &[Option<usize>]) -> Vec<usize> {
     let mut dealt: BTreeMap<Option<usize>, usize> = BTreeMap::new();
@@ -128,7 +141,8 @@ fn confused(set: &LabelledSet, head: &super::LinearHead, fold_of: &[usize]) -> V
     let is_own = |intent: &Intent| {
         attracted.iter().zip(&totals).any(|(row, total)| *total > 0.0 && row[intent.index()] / total >= CONFUSED_SHARE)
     };
-    Intent::ALL.iter().copied().filter(is_own).collect()
+    // Scraps of talk that ask for nothing are nobody's intent.
+    Intent::ALL.iter().copied().filter(|intent| *intent != Intent::OffTopic && is_own(intent)).collect()
 }
 
 /// The threshold and what it leads to.
