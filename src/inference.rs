@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-mod bert;
+pub(crate) mod bert;
 #[cfg(test)]
 mod bert_reference;
 mod bert_weights;
@@ -15,7 +15,7 @@ pub(crate) mod decoder;
 mod e5_wheel;
 mod embedder;
 mod embedder_thread;
-mod encoder;
+pub(crate) mod encoder;
 mod encoders;
 mod generation;
 mod gguf_chat;
@@ -34,6 +34,7 @@ pub mod threads;
 
 pub use embedder::Embedder;
 pub use embedder_thread::LocalEmbedder;
+pub(crate) use embedder_thread::embed_tokens;
 pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;
