@@ -90,8 +90,10 @@ proptest! {
         let runs: Vec<(KeyValues, Vec<f32>, Vec<f32>)> = lens.iter().enumerate().map(|(index, &len)| {
             let (keys, values) = (numbers(seed ^ index as u64 ^ 3, len * heads * size), numbers(seed ^ index as u64 ^ 5, len * heads * size));
             let mut run = KeyValues::new(heads, size, 100);
-            for (keys, values) in keys.chunks(heads * size).zip(values.chunks(heads * size)) {
-                run.push(keys, values);
+            // Some positions at once and the rest one by one or as they come.
+            let (first, second) = (len / 3 * heads * size, (len / 3 + len.min(2) / 2) * heads * size);
+            for part in [0..first, first..second, second..keys.len()] {
+                run.extend(&keys[part.clone()], &values[part]);
             }
             (run.snapshot(), keys, values)
         }).collect();

@@ -217,9 +217,7 @@ impl Batch {
         });
         processor.pool().for_each(texts, |(to, keys, values)| {
             to.truncate(0);
-            for (key, value) in keys.chunks_exact(hidden).zip(values.chunks_exact(hidden)) {
-                to.push(key, value);
-            }
+            to.extend(keys, values);
         });
         let mut first = 0;
         let mut tasks = Vec::with_capacity(heads * self.lengths.len());
