@@ -19,6 +19,8 @@ mod scoring;
 mod sequence;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tiny;
 mod weights;
 
 use rope::Rope;
