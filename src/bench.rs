@@ -14,9 +14,11 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use shoptalk_kernels::{TIER_VARIABLE, Tier};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    inference::{TIER_VARIABLE, Tier},
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! to the same rules.
 
 use serde::{Deserialize, Serialize};
+pub(crate) use shoptalk_kernels::{TIER_VARIABLE, Tier, dot, dot_bytes};
 
 pub(crate) mod bert;
 #[cfg(test)]

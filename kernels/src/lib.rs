@@ -12,6 +12,7 @@ mod attention;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dot;
 mod format;
 mod functions;
 mod ggml_block;
@@ -31,6 +32,7 @@ mod tile;
 
 pub use activations::Activations;
 pub use attention::{Attention, Queries, attend};
+pub use dot::{dot, dot_bytes};
 pub use format::Format;
 pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
 pub use key_values::KeyValues;

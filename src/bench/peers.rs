@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, de::DeserializeOwned};
-use shoptalk_kernels::Tier;
 use tokio::process::Command;
 
 use super::{chat_answers, embed_beside};
+use crate::inference::Tier;
 
 const LLAMA_CPP: &str = include_str!("peers/llama_cpp.mjs");
 const LLAMA_CPP_ANSWERS: &str = include_str!("peers/llama_cpp_answers.mjs");
