@@ -5,15 +5,20 @@
 mod chat;
 mod chat_answers;
 mod embed;
+mod embed_beside;
 mod peers;
 mod retrieve;
 mod serve;
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
+use anyhow::Context;
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    inference::{TIER_VARIABLE, Tier},
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,8 @@ impl Suite {
 pub enum Peer {
     /// llama.cpp, for the chat model.
     LlamaCpp,
+    /// The server of llama.cpp, for the answers of the chat model.
+    LlamaCppServer,
     /// onnxruntime, for the encoder.
     OnnxRuntime,
 }
@@ -51,21 +58,21 @@ pub enum Peer {
 /// Named figures, in the order in which they were measured.
 #[derive(Debug, Default)]
 pub struct Figures {
-    entries: Vec<(&'static str, Value)>,
+    entries: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Figures {
     fn text(&mut self, name: &'static str, value: impl Into<String>) {
-        self.entries.push((name, Value::from(value.into())));
+        self.entries.push((name.into(), Value::from(value.into())));
     }
 
     fn count(&mut self, name: &'static str, value: usize) {
-        self.entries.push((name, Value::from(value)));
+        self.entries.push((name.into(), Value::from(value)));
     }
 
     /// A measured number, with three digits after the point.
-    fn number(&mut self, name: &'static str, value: f64) {
-        self.entries.push((name, Value::from((value * 1e3).round() / 1e3)));
+    fn number(&mut self, name: impl Into<Cow<'static, str>>, value: f64) {
+        self.entries.push((name.into(), Value::from((value * 1e3).round() / 1e3)));
     }
 
     fn percentiles(&mut self, times: &mut [Duration]) {
@@ -81,7 +88,7 @@ impl Figures {
     }
 
     fn into_json(self) -> Value {
-        Value::Object(self.entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+        Value::Object(self.entries.into_iter().map(|(name, value)| (name.into_owned(), value)).collect::<Map<_, _>>())
     }
 }
 
@@ -97,8 +104,18 @@ impl fmt::Display for Figures {
 
 /// Measures and prints: a line per figure, or one JSON object.
 pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool) -> anyhow::Result<()> {
-    let is_compared = matches!((suite, against), (_, None) | (Suite::Chat, Some(Peer::LlamaCpp)));
-    anyhow::ensure!(is_compared, "only `bench chat --against llama.cpp` compares so far");
+    let is_compared = matches!(
+        (suite, against),
+        (_, None)
+            | (Suite::Chat, Some(Peer::LlamaCpp | Peer::LlamaCppServer))
+            | (Suite::Embed, Some(Peer::OnnxRuntime))
+    );
+    anyhow::ensure!(
+        is_compared,
+        "there are `bench chat --against llama.cpp`, `bench chat --against llama.cpp-server` and \
+         `bench embed --against onnxruntime`, but no others"
+    );
+    let tier = Tier::chosen().context(TIER_VARIABLE)?;
     let uses_chat = matches!(suite, Suite::Chat | Suite::Serve);
     anyhow::ensure!(
         !uses_chat || config.models.remote.is_none(),
@@ -107,9 +124,10 @@ pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool
     let mut figures = Figures::default();
     figures.text("suite", suite.name());
     figures.count("threads", crate::inference::threads::count());
+    figures.text("instructions", tier.name());
     match suite {
         Suite::Chat => chat::measure(&config, &mut figures, against).await?,
-        Suite::Embed => embed::measure(&config, &mut figures).await?,
+        Suite::Embed => embed::measure(&config, &mut figures, against).await?,
         Suite::Retrieve => retrieve::measure(&mut figures).await?,
         Suite::Serve => serve::measure(&config, &mut figures).await?,
     }

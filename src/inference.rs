@@ -4,8 +4,9 @@
 //! to the same rules.
 
 use serde::{Deserialize, Serialize};
+pub(crate) use shoptalk_kernels::{TIER_VARIABLE, Tier, dot, dot_bytes};
 
-mod bert;
+pub(crate) mod bert;
 #[cfg(test)]
 mod bert_reference;
 mod bert_weights;
@@ -16,7 +17,7 @@ pub(crate) mod decoder;
 mod e5_wheel;
 mod embedder;
 mod embedder_thread;
-mod encoder;
+pub(crate) mod encoder;
 mod encoders;
 mod generation;
 mod gguf_chat;
@@ -36,6 +37,7 @@ pub mod threads;
 pub use chat_states::ChatStates;
 pub use embedder::Embedder;
 pub use embedder_thread::LocalEmbedder;
+pub(crate) use embedder_thread::embed_tokens;
 pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
 pub use hashed::HashedEmbedder;

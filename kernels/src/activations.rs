@@ -3,11 +3,12 @@
 use super::{
     Processor,
     format::BLOCK,
-    lanes::{Kernel, Lanes, ROUND},
+    lanes::{Kernel, Lanes},
 };
 
 /// Fewer blocks than this are not worth a second thread.
 const BLOCKS_A_PART: usize = 256;
+const HALF: usize = BLOCK / 2;
 
 /// Rows of quantized inputs of a linear layer. One value serves any number of steps; it grows as needed.
 #[derive(Debug, Default, Clone)]
@@ -87,16 +88,26 @@ impl Kernel for Quantize<'_> {
     unsafe fn run<L: Lanes>(self) {
         let blocks = self.values.as_chunks::<BLOCK>().0.iter().zip(self.quants.as_chunks_mut::<BLOCK>().0);
         for ((values, quants), to) in blocks.zip(self.scales) {
-            let largest = largest(values);
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            let mut sums = [0_i32; 2];
-            for (half, sum) in sums.iter_mut().enumerate() {
-                for at in half * 16..half * 16 + 16 {
-                    let q = round(values[at] * inverse);
-                    quants[at] = q as i8;
-                    *sum += q;
+            let mut sums = [0; 2];
+            // SAFETY: both blocks hold 32 numbers, a multiple of `COUNT`, as each half is; the caller has the instructions.
+            let largest = unsafe {
+                let mut largest = L::zero();
+                for at in (0..BLOCK).step_by(L::COUNT) {
+                    let value = L::load(values.as_ptr().add(at));
+                    largest = L::max(largest, L::max(value, L::sub(L::zero(), value)));
                 }
-            }
+                let largest = L::largest(largest);
+                let inverse = L::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+                for (half, sum) in sums.iter_mut().enumerate() {
+                    let mut whole = L::zero_i();
+                    for at in (half * HALF..(half + 1) * HALF).step_by(L::COUNT) {
+                        let value = L::mul(L::load(values.as_ptr().add(at)), inverse);
+                        whole = L::add_i(whole, L::store_rounded(quants.as_mut_ptr().add(at), value));
+                    }
+                    *sum = L::sum_i(whole);
+                }
+                largest
+            };
             let (scale, sum) = (largest / 127.0, sums[0] + sums[1]);
             *to = BlockScale {
                 scale,
@@ -106,27 +117,4 @@ impl Kernel for Quantize<'_> {
             };
         }
     }
-}
-
-#[inline(always)]
-fn largest(values: &[f32; BLOCK]) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    for (lane, largest) in lanes.iter_mut().enumerate() {
-        let (a, b) = (values[lane].abs(), values[lane + 16].abs());
-        *largest = if a > b { a } else { b };
-    }
-    let mut width = 8;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = if lanes[lane] > lanes[lane + width] { lanes[lane] } else { lanes[lane + width] };
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// Rounds to the nearest whole number, to even in the middle: adding 1.5 * 2^23 leaves no fraction bits.
-#[inline(always)]
-fn round(value: f32) -> i32 {
-    (value + ROUND).to_bits().cast_signed().wrapping_sub(ROUND.to_bits().cast_signed())
 }

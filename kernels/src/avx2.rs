@@ -104,8 +104,12 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        unsafe fn div(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_div_ps(a, b) }
+        unsafe fn inverse(values: __m256) -> __m256 {
+            // One step of Newton's method doubles the 12 right bits.
+            unsafe {
+                let near = _mm256_rcp_ps(values);
+                _mm256_mul_ps(near, _mm256_fnmadd_ps(values, near, _mm256_set1_ps(2.0)))
+            }
         }
 
         #[inline(always)]
@@ -116,6 +120,25 @@ macro_rules! common {
         #[inline(always)]
         unsafe fn min(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_min_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn largest(values: __m256) -> f32 {
+            unsafe {
+                let four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
+                let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_rounded(to: *mut i8, values: __m256) -> __m256i {
+            unsafe {
+                let whole = _mm256_cvtps_epi32(values);
+                let words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+                _mm_storel_epi64(to.cast(), _mm_packs_epi16(words, words));
+                whole
+            }
         }
 
         #[inline(always)]
@@ -140,6 +163,15 @@ macro_rules! common {
         #[inline(always)]
         unsafe fn add_i(a: __m256i, b: __m256i) -> __m256i {
             unsafe { _mm256_add_epi32(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn sum_i(values: __m256i) -> i32 {
+            unsafe {
+                let four = _mm_add_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256::<1>(values));
+                let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
+                _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+            }
         }
 
         #[inline(always)]

@@ -111,8 +111,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn div(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_div_ps(a, b) }
+    unsafe fn inverse(values: __m512) -> __m512 {
+        // One step of Newton's method doubles the 14 right bits.
+        unsafe {
+            let near = _mm512_rcp14_ps(values);
+            _mm512_mul_ps(near, _mm512_fnmadd_ps(values, near, _mm512_set1_ps(2.0)))
+        }
     }
 
     #[inline(always)]
@@ -123,6 +127,20 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn min(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn largest(values: __m512) -> f32 {
+        unsafe { _mm512_reduce_max_ps(values) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut i8, values: __m512) -> __m512i {
+        unsafe {
+            let whole = _mm512_cvtps_epi32(values);
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(whole));
+            whole
+        }
     }
 
     #[inline(always)]
@@ -147,6 +165,11 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn add_i(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum_i(values: __m512i) -> i32 {
+        unsafe { _mm512_reduce_add_epi32(values) }
     }
 
     #[inline(always)]

@@ -75,7 +75,7 @@ impl Kernel for Gelu<'_> {
                 let x = L::load(values.as_ptr());
                 let size = L::max(x, L::sub(L::zero(), x));
                 let z = L::mul(size, L::splat(std::f32::consts::FRAC_1_SQRT_2));
-                let t = L::div(L::splat(1.0), L::mul_add(z, L::splat(0.327_591_1), L::splat(1.0)));
+                let t = L::inverse(L::mul_add(z, L::splat(0.327_591_1), L::splat(1.0)));
                 let mut sum = L::splat(1.061_405_4);
                 for coefficient in COEFFICIENTS {
                     sum = L::mul_add(sum, t, L::splat(coefficient));
@@ -116,7 +116,8 @@ impl Kernel for SiluTimes<'_> {
             unsafe {
                 let x = L::load(gate.as_ptr());
                 let below = L::add(L::splat(1.0), exp::<L>(L::sub(L::zero(), x)));
-                L::store(gate.as_mut_ptr(), L::mul(L::div(x, below), L::load(up.as_ptr())));
+                let gated = L::mul(x, L::inverse(below));
+                L::store(gate.as_mut_ptr(), L::mul(gated, L::load(up.as_ptr())));
             }
         }
     }

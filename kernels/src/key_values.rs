@@ -8,6 +8,8 @@ use half::{
     slice::{HalfBitsSliceExt, HalfFloatSliceExt},
 };
 
+/// Dimensions that are converted together; a head has a multiple of them.
+const DIMENSIONS: usize = 32;
 /// Positions of a block of keys.
 pub(super) const KEYS: usize = 32;
 
@@ -30,7 +32,7 @@ impl KeyValues {
     /// # Panics
     /// When `head_size` is not a multiple of 32.
     pub fn new(heads: usize, head_size: usize, positions: usize) -> Self {
-        assert!(head_size.is_multiple_of(32) && head_size > 0, "heads of {head_size}");
+        assert!(head_size.is_multiple_of(DIMENSIONS) && head_size > 0, "heads of {head_size}");
         let capacity = positions.next_multiple_of(KEYS);
         let floats = heads * head_size * capacity;
         Self { heads, head_size, capacity, len: 0, keys: vec![0; floats], values: vec![0; floats] }
@@ -91,31 +93,40 @@ impl KeyValues {
         copy
     }
 
-    /// Appends a position: `heads * head_size` floats of each kind.
+    /// Appends positions, one behind the other: `heads * head_size` floats of each kind for each.
     ///
     /// # Panics
     /// When there is no room or the sizes are others.
-    pub fn push(&mut self, keys: &[f32], values: &[f32]) {
-        assert!(self.len < self.capacity, "no room for position {}", self.len);
-        assert!(keys.len() == self.heads * self.head_size && values.len() == keys.len(), "sizes of a position");
-        let position = self.len;
-        let rows = keys.chunks_exact(self.head_size).zip(values.chunks_exact(self.head_size));
-        for (head, (keys, values)) in rows.enumerate() {
-            let begin = self.at(head);
-            let value = begin + position * self.head_size;
-            let to: &mut [f16] = self.values[value..value + self.head_size].reinterpret_cast_mut();
-            to.convert_from_f32_slice(values);
-            let block = begin + position / KEYS * KEYS * self.head_size + position % KEYS;
-            for (index, keys) in keys.chunks_exact(32).enumerate() {
-                let mut halves = [f16::ZERO; 32];
-                halves.convert_from_f32_slice(keys);
-                let places = self.keys[block + index * 32 * KEYS..].iter_mut().step_by(KEYS);
-                for (place, key) in places.zip(halves) {
-                    *place = key.to_bits();
+    pub fn extend(&mut self, keys: &[f32], values: &[f32]) {
+        let row = self.heads * self.head_size;
+        let count = keys.len() / row;
+        assert!(keys.len() == count * row && values.len() == keys.len(), "sizes of positions");
+        assert!(self.len + count <= self.capacity, "no room for {count} positions after {}", self.len);
+        for head in 0..self.heads {
+            let (begin, own) = (self.at(head), head * self.head_size..(head + 1) * self.head_size);
+            let rows = values.chunks_exact(row).map(|row| &row[own.clone()]);
+            let to = self.values[begin + self.len * self.head_size..].chunks_exact_mut(self.head_size);
+            for (to, values) in to.zip(rows) {
+                let to: &mut [f16] = to.reinterpret_cast_mut();
+                to.convert_from_f32_slice(values);
+            }
+            let rows: Vec<&[f32]> = keys.chunks_exact(row).map(|row| &row[own.clone()]).collect();
+            let mut done = 0;
+            while done < count {
+                let position = self.len + done;
+                let block = &mut self.keys[begin + position / KEYS * KEYS * self.head_size..][..KEYS * self.head_size];
+                // Four positions of one dimension are neighbours.
+                let place = position % KEYS;
+                if place.is_multiple_of(4) && count - done >= 4 {
+                    write_keys::<4>(block, place, &rows[done..]);
+                    done += 4;
+                } else {
+                    write_keys::<1>(block, place, &rows[done..]);
+                    done += 1;
                 }
             }
         }
-        self.len += 1;
+        self.len += count;
     }
 
     fn at(&self, head: usize) -> usize {
@@ -130,5 +141,20 @@ impl KeyValues {
     /// Rows of values of a head.
     pub(super) fn head_values(&self, head: usize) -> &[u16] {
         &self.values[self.at(head)..][..self.capacity * self.head_size]
+    }
+}
+
+/// Writes the keys of the first `N` of `rows` to the positions from `place` on of a block.
+fn write_keys<const N: usize>(block: &mut [u16], place: usize, rows: &[&[f32]]) {
+    let places = block.chunks_exact_mut(KEYS * DIMENSIONS);
+    for (index, places) in places.enumerate() {
+        let mut halves = [[f16::ZERO; DIMENSIONS]; N];
+        for (halves, row) in halves.iter_mut().zip(rows) {
+            halves.convert_from_f32_slice(&row[index * DIMENSIONS..(index + 1) * DIMENSIONS]);
+        }
+        for (dimension, places) in places.chunks_exact_mut(KEYS).enumerate() {
+            let keys: [u16; N] = std::array::from_fn(|row| halves[row][dimension].to_bits());
+            places[place..place + N].copy_from_slice(&keys);
+        }
     }
 }

@@ -64,15 +64,23 @@ pub(super) trait Lanes: Copy + 'static {
     /// `a * b + c`, rounded once where the tier can.
     unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
 
-    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    /// 1 / x of numbers from 1 to 2^126, within 2^-22 of it, of the largest perhaps 0.
+    unsafe fn inverse(values: Self::F) -> Self::F;
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
+    /// The largest lane.
+    unsafe fn largest(values: Self::F) -> f32;
+    /// Rounds to the nearest whole numbers, to even in the middle, writes them as `COUNT` signed bytes and returns them.
+    /// None may be beyond 127 or -127.
+    unsafe fn store_rounded(to: *mut i8, values: Self::F) -> Self::I;
     /// 2 to the power n, where `shifted` is n + 1.5 * 2^23 for whole numbers n from -126 to 127.
     unsafe fn power_of_two(shifted: Self::F) -> Self::F;
 
     unsafe fn zero_i() -> Self::I;
     unsafe fn splat_i(value: i32) -> Self::I;
     unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I;
+    /// The sum of all lanes.
+    unsafe fn sum_i(values: Self::I) -> i32;
     unsafe fn to_f(values: Self::I) -> Self::F;
     /// Reads `4 * COUNT` bytes.
     unsafe fn load_bytes(from: *const u8) -> Self::I;

@@ -12,6 +12,7 @@ mod attention;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dot;
 mod format;
 mod functions;
 mod ggml_block;
@@ -31,6 +32,7 @@ mod tile;
 
 pub use activations::Activations;
 pub use attention::{Attention, Queries, attend};
+pub use dot::{dot, dot_bytes};
 pub use format::Format;
 pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
 pub use key_values::KeyValues;
@@ -38,7 +40,7 @@ pub use linear::{Linear, linear};
 pub use packed::{PACKED_LAYOUT, PackedMatrix};
 pub use pool::Pool;
 pub use storage::{Bytes, MappedFile, checksum};
-pub use tier::Tier;
+pub use tier::{TIER_VARIABLE, Tier};
 
 /// Why weights cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,9 @@ pub enum KernelError {
     /// A weight or a scale is infinite or not a number.
     #[error("the weights contain values that are not numbers")]
     NotANumber,
+    /// `SHOPTALK_TIER` names instructions that there are not, or not on this processor.
+    #[error("this processor has no instructions {0:?}")]
+    Tier(String),
 }
 
 /// What computes: an instruction set and the threads that share the work.
@@ -68,10 +73,13 @@ impl Processor {
         Self { tier, pool: Pool::new(threads) }
     }
 
-    /// The one that all models share: the best tier, and as many threads as candle takes.
+    /// The one that all models share: the tier that is chosen (the best where the environment names none of this
+    /// processor), and as many threads as candle takes.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Processor> = OnceLock::new();
-        SHARED.get_or_init(|| Self::new(Tier::best(), candle_core::utils::get_num_threads()))
+        SHARED.get_or_init(|| {
+            Self::new(Tier::chosen().unwrap_or_else(|_| Tier::best()), candle_core::utils::get_num_threads())
+        })
     }
 
     /// The instruction set.

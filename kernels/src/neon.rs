@@ -123,8 +123,8 @@ impl Lanes for NeonDot {
     }
 
     #[inline(always)]
-    unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        unsafe { vdivq_f32(a, b) }
+    unsafe fn inverse(values: float32x4_t) -> float32x4_t {
+        unsafe { vdivq_f32(vdupq_n_f32(1.0), values) }
     }
 
     #[inline(always)]
@@ -135,6 +135,22 @@ impl Lanes for NeonDot {
     #[inline(always)]
     unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vminq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn largest(values: float32x4_t) -> f32 {
+        unsafe { vmaxvq_f32(values) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut i8, values: float32x4_t) -> int32x4_t {
+        unsafe {
+            let whole = vcvtnq_s32_f32(values);
+            let words = vqmovn_s32(whole);
+            let bytes = vreinterpret_s32_s8(vqmovn_s16(vcombine_s16(words, words)));
+            to.cast::<i32>().write_unaligned(vget_lane_s32::<0>(bytes));
+            whole
+        }
     }
 
     #[inline(always)]
@@ -159,6 +175,11 @@ impl Lanes for NeonDot {
     #[inline(always)]
     unsafe fn add_i(a: int32x4_t, b: int32x4_t) -> int32x4_t {
         unsafe { vaddq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum_i(values: int32x4_t) -> i32 {
+        unsafe { vaddvq_s32(values) }
     }
 
     #[inline(always)]

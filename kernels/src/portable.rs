@@ -106,8 +106,8 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn div(a: [f32; COUNT], b: [f32; COUNT]) -> [f32; COUNT] {
-        array::from_fn(|lane| a[lane] / b[lane])
+    unsafe fn inverse(values: [f32; COUNT]) -> [f32; COUNT] {
+        values.map(f32::recip)
     }
 
     #[inline(always)]
@@ -118,6 +118,19 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn min(a: [f32; COUNT], b: [f32; COUNT]) -> [f32; COUNT] {
         array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn largest(values: [f32; COUNT]) -> f32 {
+        values.into_iter().fold(f32::MIN, |largest, value| if value > largest { value } else { largest })
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut i8, values: [f32; COUNT]) -> [u32; COUNT] {
+        // Adding 1.5 * 2^23 leaves no bits for a fraction.
+        let whole = values.map(|value| (value + ROUND).to_bits().wrapping_sub(ROUND.to_bits()));
+        unsafe { to.cast::<[i8; COUNT]>().write_unaligned(whole.map(|whole| whole.cast_signed() as i8)) };
+        whole
     }
 
     #[inline(always)]
@@ -139,6 +152,11 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn add_i(a: [u32; COUNT], b: [u32; COUNT]) -> [u32; COUNT] {
         array::from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    unsafe fn sum_i(values: [u32; COUNT]) -> i32 {
+        values.into_iter().fold(0, u32::wrapping_add).cast_signed()
     }
 
     #[inline(always)]

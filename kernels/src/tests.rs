@@ -7,8 +7,8 @@ use candle_core::{
 use proptest::prelude::*;
 
 use super::{
-    Activations, Attention, Format, KeyValues, Linear, PackedMatrix, Processor, Queries, Tier, attend, gelu,
-    layer_norm, linear, log_sum_exp, rms_norm, silu_times,
+    Activations, Attention, Format, KeyValues, Linear, PackedMatrix, Processor, Queries, Tier, attend, dot, dot::Dot,
+    dot_bytes, gelu, layer_norm, linear, log_sum_exp, rms_norm, silu_times,
 };
 
 const GGML: [(Format, GgmlDType); 8] = [
@@ -90,8 +90,10 @@ proptest! {
         let runs: Vec<(KeyValues, Vec<f32>, Vec<f32>)> = lens.iter().enumerate().map(|(index, &len)| {
             let (keys, values) = (numbers(seed ^ index as u64 ^ 3, len * heads * size), numbers(seed ^ index as u64 ^ 5, len * heads * size));
             let mut run = KeyValues::new(heads, size, 100);
-            for (keys, values) in keys.chunks(heads * size).zip(values.chunks(heads * size)) {
-                run.push(keys, values);
+            // Some positions at once and the rest one by one or as they come.
+            let (first, second) = (len / 3 * heads * size, (len / 3 + len.min(2) / 2) * heads * size);
+            for part in [0..first, first..second, second..keys.len()] {
+                run.extend(&keys[part.clone()], &values[part]);
             }
             (run.snapshot(), keys, values)
         }).collect();
@@ -198,6 +200,21 @@ fn functions_are_those_of_their_definitions() {
             let scaled_row: Vec<f32> = (0..64).map(|at| plain[at] / square.sqrt() * weight[at]).collect();
             assert_close(&scaled[row * 64..][..64], &scaled_row, 1e-4);
         }
+    }
+}
+
+#[test]
+fn dot_products_take_every_number() {
+    for size in [0, 1, 7, 31, 64, 100, 384, 387] {
+        let (a, b) = (numbers(31, size), numbers(32, size));
+        let bytes: Vec<i8> = a.iter().map(|value| (value * 127.0) as i8).collect();
+        let expected: f32 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+        let expected_of_bytes: f32 = bytes.iter().zip(&b).map(|(a, b)| f32::from(*a) * b).sum();
+        for tier in tiers() {
+            let found = [tier.run(Dot { a: &a, b: &b }), tier.run(Dot { a: &bytes, b: &b })];
+            assert_close(&found, &[expected, expected_of_bytes], 1e-4);
+        }
+        assert_close(&[dot(&a, &b), dot_bytes(&bytes, &b)], &[expected, expected_of_bytes], 1e-4);
     }
 }
 

@@ -5,12 +5,16 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "aarch64")]
 use super::neon;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
 use super::{
+    KernelError,
     lanes::{Kernel, Lanes},
     portable::Portable,
 };
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+
+/// The variable of the environment that names the tier to use instead of the fastest one, for measurements.
+pub const TIER_VARIABLE: &str = "SHOPTALK_TIER";
 
 /// An instruction set with its own kernels, fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +42,29 @@ impl Tier {
             let supported = Self::ALL.into_iter().find(|tier| tier.is_supported());
             supported.unwrap_or(Self::Scalar)
         })
+    }
+
+    /// What the variable `TIER_VARIABLE` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512Vnni => "avx512-vnni",
+            Self::AvxVnni => "avx-vnni",
+            Self::Avx2 => "avx2",
+            Self::NeonDot => "neon-dot",
+            Self::Scalar => "scalar",
+        }
+    }
+
+    /// The tier that is to be used: the one that the environment names, else the fastest.
+    ///
+    /// Errors: there is no tier of that name, or this processor lacks it.
+    pub fn chosen() -> Result<Self, KernelError> {
+        std::env::var(TIER_VARIABLE).map_or_else(|_| Ok(Self::best()), |name| Self::named(&name))
+    }
+
+    fn named(name: &str) -> Result<Self, KernelError> {
+        let tier = Self::ALL.into_iter().find(|tier| tier.name() == name && tier.is_supported());
+        tier.ok_or_else(|| KernelError::Tier(name.to_owned()))
     }
 
     /// Whether this processor has the instructions.
@@ -88,5 +115,20 @@ impl Tier {
             // SAFETY: this tier needs no special instructions; those of other processors were refused above.
             _ => unsafe { Portable::dispatch(kernel) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_of_this_processor_have_names() {
+        for tier in Tier::ALL {
+            let expected = if tier.is_supported() { Ok(tier) } else { Err(KernelError::Tier(tier.name().to_owned())) };
+            assert_eq!(Tier::named(tier.name()), expected);
+        }
+        assert_eq!(Tier::named("scalar"), Ok(Tier::Scalar));
+        assert!(Tier::named("AVX").unwrap_err().to_string().contains("\"AVX\""));
     }
 }

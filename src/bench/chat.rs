@@ -56,10 +56,9 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Opt
     figures.number("first_words_ms", super::percentile(&mut first_words, 0.5).as_secs_f64() * 1e3);
     figures.resident_memory("rss_mb", std::process::id());
     drop(model);
-    let peer = against.is_some().then(|| store.dir());
-    chat_answers::measure(&files, peer, figures).await?;
-    if let Some(dir) = peer {
-        beside_llama_cpp(dir, weights, figures).await?;
+    chat_answers::measure(&files, against.map(|peer| (peer, store.dir())), figures).await?;
+    if against == Some(Peer::LlamaCpp) {
+        beside_llama_cpp(store.dir(), weights, figures).await?;
     }
     Ok(())
 }

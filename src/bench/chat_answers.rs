@@ -10,7 +10,7 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use serde::Serialize;
 
-use super::{Figures, peers};
+use super::{Figures, Peer, peers};
 use crate::{
     inference::{ChatMessage, Drafts, GenerateRequest, LanguageModel, LocalOptions, Role, Sampling, threads},
     models::ModelFiles,
@@ -49,7 +49,11 @@ struct Speed {
 }
 
 /// Measures a model whose packed weights are there by now, and llama.cpp beside it where that is asked for.
-pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &mut Figures) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    files: &ModelFiles,
+    peer: Option<(Peer, &Path)>,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = load(files, Drafts::On).await?;
     write(&model, chat("Hello", "Answer from the text."), 1).await?;
@@ -65,14 +69,20 @@ pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &m
     figures.number("quote_tokens_per_s", speed.quote);
     figures.number("quote_without_drafts_per_s", plain_quote);
     figures.number("eight_at_once_tokens_per_s", speed.together);
-    if let Some(dir) = peer {
-        let peer = peers::llama_cpp_answers(dir, weights, threads::count(), &work).await?;
-        figures.number("llama_cpp_quote", peer.quote);
-        figures.number("quote_ratio", speed.quote / peer.quote);
-        figures.number("llama_cpp_quote_with_lookup", peer.lookup);
-        figures.number("llama_cpp_eight_at_once", peer.together);
-        figures.number("eight_at_once_ratio", speed.together / peer.together);
-    }
+    let Some((peer, dir)) = peer else { return Ok(()) };
+    let (name, peer) = match peer {
+        Peer::LlamaCppServer => {
+            let (answers, instructions) = peers::llama_cpp_server(dir, weights, threads::count(), &work).await?;
+            figures.text("llama_cpp_server_instructions", instructions);
+            ("llama_cpp_server", answers)
+        }
+        _ => ("llama_cpp", peers::llama_cpp_answers(dir, weights, threads::count(), &work).await?),
+    };
+    figures.number(format!("{name}_quote"), peer.quote);
+    figures.number("quote_ratio", speed.quote / peer.quote);
+    figures.number(format!("{name}_quote_with_lookup"), peer.lookup);
+    figures.number(format!("{name}_eight_at_once"), peer.together);
+    figures.number("eight_at_once_ratio", speed.together / peer.together);
     Ok(())
 }
 

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::Figures;
+use super::{Figures, Peer, embed_beside};
 use crate::{app, config::Config};
 
 /// Passages embedded in bulk.
 const PASSAGES: usize = 256;
+/// Passages for the comparison with another engine.
+const PASSAGES_BESIDE: usize = 128;
 /// Questions embedded one after the other.
 const QUESTIONS: usize = 100;
 
-pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::Result<()> {
+pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Option<Peer>) -> anyhow::Result<()> {
     let started = Instant::now();
     let embedder = app::open_embedder(config).await?;
     figures.text("model", embedder.name());
@@ -33,6 +35,9 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures) -> anyhow::R
     }
     figures.percentiles(&mut times);
     figures.resident_memory("rss_mb", std::process::id());
+    if against.is_some() {
+        embed_beside::measure(config, (0..PASSAGES_BESIDE).map(passage).collect(), figures).await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! The BERT encoder (Devlin et al. 2018) on the quantized kernels: token ids in, one mean-pooled unit vector a text
 //! out. The texts of a batch lie one behind the other, so there is no padding; only attention looks at one text alone.
 
+use std::path::Path;
+
+use serde::Serialize;
 use shoptalk_kernels::{
     Activations, Attention, KeyValues, Linear, Processor, Queries, attend, gelu, layer_norm, linear,
 };
@@ -24,6 +27,14 @@ pub(crate) struct Bert {
     layers: Vec<Layer>,
     heads: usize,
     hidden: usize,
+    epsilon: f32,
+}
+
+/// Sizes that the shapes of the weights do not tell.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct BertSizes {
+    layers: usize,
+    heads: usize,
     epsilon: f32,
 }
 
@@ -98,6 +109,16 @@ impl Bert {
     /// Most tokens of one text.
     pub(crate) fn tokens_max(&self) -> usize {
         self.positions.len() / self.hidden
+    }
+
+    /// What another engine has to know beside the weights.
+    pub(crate) fn sizes(&self) -> BertSizes {
+        BertSizes { layers: self.layers.len(), heads: self.heads, epsilon: self.epsilon }
+    }
+
+    /// Writes all weights as f32 into a safetensors file, under the names that BERT checkpoints use.
+    pub(crate) fn export(&self, to: &Path) -> Result<(), InferenceError> {
+        self.weights.export(to)
     }
 
     /// Unit vectors of `texts`, each a list of 1 to `tokens_max` token ids.
@@ -196,9 +217,7 @@ impl Batch {
         });
         processor.pool().for_each(texts, |(to, keys, values)| {
             to.truncate(0);
-            for (key, value) in keys.chunks_exact(hidden).zip(values.chunks_exact(hidden)) {
-                to.push(key, value);
-            }
+            to.extend(keys, values);
         });
         let mut first = 0;
         let mut tasks = Vec::with_capacity(heads * self.lengths.len());

@@ -4,7 +4,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
@@ -133,6 +133,14 @@ impl BertWeights {
         to_f32(entry.format, &data, &[ids.len(), columns])
             .and_then(|rows| floats(&rows))
             .map_err(|error| InferenceError::failed(name, error))
+    }
+
+    /// Writes every tensor as f32 into a safetensors file.
+    pub(crate) fn export(&self, to: &Path) -> Result<(), InferenceError> {
+        let tensors = self.entries.keys().map(|name| Ok((name.as_str(), self.tensor(name)?)));
+        let tensors = tensors.collect::<Result<HashMap<_, _>, InferenceError>>()?;
+        let step = format!("cannot write {}", to.display());
+        candle_core::safetensors::save(&tensors, to).map_err(|error| InferenceError::failed(&step, error))
     }
 
     fn entry(&self, name: &str) -> Result<&TensorEntry, InferenceError> {

@@ -19,6 +19,8 @@ mod scoring;
 mod sequence;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tiny;
 mod weights;
 
 use rope::Rope;
@@ -286,10 +288,10 @@ impl Step {
         for index in 0..span.tokens {
             let (row, position) = (span.first_row + index, span.position + index);
             rope.turn(position, &mut self.query[row * query_size..][..query_size]);
-            let key = &mut self.key[row * key_size..][..key_size];
-            rope.turn(position, key);
-            to.push(key, &self.value[row * key_size..][..key_size]);
+            rope.turn(position, &mut self.key[row * key_size..][..key_size]);
         }
+        let rows = span.first_row * key_size..(span.first_row + span.tokens) * key_size;
+        to.extend(&self.key[rows.clone()], &self.value[rows]);
     }
 
     fn attend(&mut self, processor: &Processor, sizes: &Sizes, layer: usize, sequences: &[(&Sequence, &Span)]) {

@@ -152,9 +152,14 @@ fn answer_questions(encoder: &Encoder, waiting: Vec<Request>) {
 fn embed_all<'a>(encoder: &Encoder, texts: impl Iterator<Item = &'a String>) -> Vectors {
     let tokens =
         texts.map(|text| encoder.tokenize(text, TextKind::Query)).collect::<Result<Vec<Vec<u32>>, InferenceError>>()?;
+    embed_tokens(encoder, &tokens)
+}
+
+/// Unit vectors of token lists, in batches that a question would have to wait for.
+pub(crate) fn embed_tokens(encoder: &Encoder, tokens: &[Vec<u32>]) -> Vectors {
     let mut vectors = vec![Vec::new(); tokens.len()];
     for batch in plan_batches(&tokens.iter().map(Vec::len).collect::<Vec<_>>()) {
-        embed_batch(encoder, &tokens, &batch, &mut vectors)?;
+        embed_batch(encoder, tokens, &batch, &mut vectors)?;
     }
     Ok(vectors)
 }

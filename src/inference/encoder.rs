@@ -83,6 +83,11 @@ impl Encoder {
         }
     }
 
+    /// The network, for engines that run the same one.
+    pub(crate) fn bert(&self) -> &Bert {
+        &self.bert
+    }
+
     /// Unit vectors of a batch of token lists.
     pub(crate) fn embed(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, InferenceError> {
         self.bert.embed(batch)

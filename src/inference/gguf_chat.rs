@@ -139,6 +139,32 @@ fn number(content: &Content, key: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        inference::{Role, decoder::tiny::TinyModel},
+        models::ModelSource,
+    };
+
+    #[test]
+    fn a_model_without_a_chat_template_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.gguf");
+        let files = ModelFiles {
+            name: "tiny".to_owned(),
+            dir: dir.path().to_owned(),
+            files: [("weights".to_owned(), path.clone())].into(),
+            source: ModelSource::Hub,
+        };
+        let mut model = TinyModel::new();
+        model.write(&path);
+        let (format, _) = load(&files).unwrap();
+        let message = |content: &str| ChatMessage { role: Role::User, content: content.to_owned() };
+        assert_eq!(format.prompt(&[message("ab")], 1).unwrap(), [2]);
+        let error = format.prompt(&[message("ab")], 64).unwrap_err();
+        assert!(matches!(error, InferenceError::ContextOverflow { tokens: 65, context: 64 }), "{error}");
+        model.remove("tokenizer.chat_template");
+        model.write(&path);
+        assert!(load(&files).err().unwrap().to_string().contains("no chat template"));
+    }
 
     #[test]
     fn log_probabilities_sum_to_one() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{Chunk, ChunkKind, HEADING_SEPARATOR};
 use crate::{
-    inference::{Embedder, Encoders, InferenceError},
+    inference::{Embedder, Encoders, InferenceError, dot_bytes},
     language::sentences,
     message::Language,
 };
@@ -60,16 +60,7 @@ impl PartVector {
         if vector.len() != self.values.len() {
             return 0.0;
         }
-        let (values, rest) = self.values.as_chunks::<8>();
-        let (others, other_rest) = vector.as_chunks::<8>();
-        let mut sums = [0f32; 8];
-        for (a, b) in values.iter().zip(others) {
-            for lane in 0..8 {
-                sums[lane] += f32::from(a[lane]) * b[lane];
-            }
-        }
-        let rest: f32 = rest.iter().zip(other_rest).map(|(a, b)| f32::from(*a) * b).sum();
-        (sums.iter().sum::<f32>() + rest) * self.scale
+        dot_bytes(&self.values, vector) * self.scale
     }
 }
 

@@ -10,6 +10,8 @@ use qdrant_client::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::inference;
+
 /// Why vectors could not be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum VectorError {
@@ -223,17 +225,9 @@ fn scan(vector: &[f32], dimensions: usize, values: &[f32], limit: usize) -> Vec<
     scored.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Dot product. Eight sums side by side, so that the compiler can use vector registers; lengths must be equal.
+/// Dot product; 0 where a vector is missing or another encoder's.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_parts, a_rest) = a.as_chunks::<8>();
-    let (b_parts, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0f32; 8];
-    for (a, b) in a_parts.iter().zip(b_parts) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+    if a.len() == b.len() { inference::dot(a, b) } else { 0.0 }
 }
 
 #[cfg(test)]

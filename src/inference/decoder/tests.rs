@@ -2,11 +2,14 @@
 
 use std::{fs::File, io::Write, path::PathBuf};
 
-use candle_core::{Device, Tensor, quantized::gguf_file::Content};
+use candle_core::{
+    Device, Tensor,
+    quantized::{GgmlDType, gguf_file::Content},
+};
 use candle_transformers::models::quantized_qwen2;
 use shoptalk_kernels::log_sum_exp;
 
-use super::*;
+use super::{tiny::TinyModel, *};
 use crate::models::ModelStore;
 
 const GREEDY_TOKENS: usize = 14;
@@ -221,6 +224,57 @@ fn files_that_are_no_models_have_named_errors() {
     let Some(path) = weights("smollm2-135m-instruct") else { return };
     let whole = std::fs::read(path).unwrap();
     assert!(matches!(load(&whole[..whole.len() / 2]), ModelFileError::Unreadable(_)));
+}
+
+#[test]
+fn models_with_something_wrong_have_named_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |model: &TinyModel| {
+        let path = dir.path().join("model.gguf");
+        model.write(&path);
+        Decoder::load(&path, 64)
+    };
+    let error = |spoil: &dyn Fn(&mut TinyModel)| {
+        let mut model = TinyModel::new();
+        spoil(&mut model);
+        load(&model).unwrap_err()
+    };
+    let mut decoder = load(&TinyModel::new()).unwrap();
+    let mut sequence = decoder.sequence(None, 8);
+    assert_eq!(decoder.read(&mut sequence, &[0, 2, 1]).unwrap().len(), 4);
+
+    let down = "blk.0.ffn_down.weight".to_owned();
+    let foreign = error(&|model| model.put(&down, &[256, 256], GgmlDType::Q3K, 0.1));
+    let quantization = "Q3K".to_owned();
+    assert_eq!(foreign, ModelFileError::UnknownQuantization { tensor: down.clone(), quantization });
+    let wrong_shape = error(&|model| model.put(&down, &[256, 128], GgmlDType::Q8_0, 0.1));
+    let no_number = error(&|model| model.spoil_scale(&down));
+    let no_float = error(&|model| model.put(&down, &[256, 256], GgmlDType::F32, f32::NAN));
+    let no_tensor = error(&|model| model.remove(&down));
+    for (error, part) in [(wrong_shape, "shape"), (no_number, "numbers"), (no_float, "numbers"), (no_tensor, "missing")]
+    {
+        assert!(matches!(&error, ModelFileError::Tensor { tensor, .. } if *tensor == down), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let norm = error(&|model| model.put("output_norm.weight", &[256], GgmlDType::F32, f32::NAN));
+    assert!(norm.to_string().starts_with("the tensor output_norm.weight"), "{norm}");
+    let setting = error(&|model| model.remove("llama.block_count"));
+    assert_eq!(setting, ModelFileError::Setting("llama.block_count".to_owned()));
+    let whole = TinyModel::new().bytes();
+    let path = dir.path().join("cut.gguf");
+    for len in [whole.len() - 1000, whole.len() / 2, 200, 30] {
+        std::fs::write(&path, &whole[..len]).unwrap();
+        let error = Decoder::load(&path, 64).unwrap_err();
+        assert!(matches!(error, ModelFileError::Unreadable(_)), "{len} bytes: {error}");
+    }
+
+    // Rows of the word table are read when their words come.
+    let mut model = TinyModel::new();
+    model.put("token_embd.weight", &[4, 256], GgmlDType::F32, f32::NAN);
+    let mut decoder = load(&model).unwrap();
+    let mut sequence = decoder.sequence(None, 8);
+    let error = decoder.read(&mut sequence, &[0, 1]).unwrap_err();
+    assert!(error.to_string().contains("not numbers"), "{error}");
 }
 
 #[test]
