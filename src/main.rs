@@ -90,7 +90,7 @@ enum Command {
     },
     /// Measure how fast this machine runs the product.
     ///
-    /// RAYON_NUM_THREADS sets the threads, and SHOPTALK_TIER the instructions in place of the fastest that this processor
+    /// `RAYON_NUM_THREADS` sets the threads, and `SHOPTALK_TIER` the instructions in place of the fastest that this processor
     /// has: avx512-vnni, avx-vnni, avx2, neon-dot or scalar.
     Bench {
         /// What to measure.
@@ -193,11 +193,11 @@ impl BenchSuite {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Against {
-    /// The chat model, from its npm package; with AVX2 alone where SHOPTALK_TIER is avx2.
+    /// The chat model, from its npm package; with AVX2 alone where `SHOPTALK_TIER` is avx2.
     #[value(name = "llama.cpp")]
     LlamaCpp,
     /// The answers of the chat model, with the server's prompt cache and a slot a conversation; a Python package built
-    /// for AVX2, so compare it with SHOPTALK_TIER=avx2 as well.
+    /// for AVX2, so compare it with `SHOPTALK_TIER=avx2` as well.
     #[value(name = "llama.cpp-server")]
     LlamaCppServer,
     /// The encoder, from its Python package, in eight bits.
