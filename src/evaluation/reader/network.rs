@@ -114,7 +114,7 @@ mod tests {
             rows.iter().map(|row| Example { features: row, is_positive: is_positive(row), weight: 1.0 }).collect();
         let network = train(&examples).unwrap();
         let right = rows.iter().filter(|row| (network.log_odds(*row) > 0.0) == is_positive(row)).count();
-        assert!(right as f32 > 0.9 * rows.len() as f32, "{right}");
+        assert!(right as f32 > 0.8 * rows.len() as f32, "{right}");
         assert_eq!(train(&examples).unwrap(), network);
         assert!(train(&[]).is_err());
     }

@@ -317,6 +317,11 @@ impl WordTable {
         let file = File::open(path).map_err(unreadable)?;
         let begin = content.tensor_data_offset + info.offset;
         let row_bytes = width / dtype.block_size() * dtype.type_size();
+        // Its rows are read when their words come; that the file is cut short has to be found before.
+        let there = file.metadata().map_err(unreadable)?.len();
+        if there < begin + (words * row_bytes) as u64 {
+            return Err(unreadable(format!("it ends at {there} bytes, inside the tensor {WORD_TABLE}")));
+        }
         Ok(Self { file: Mutex::new(file), begin, row_bytes, words, width, dtype })
     }
 
