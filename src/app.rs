@@ -180,6 +180,8 @@ async fn open_merchant_intents(
 impl App {
     /// Opens the store, loads the models and wires the parts.
     pub async fn open(config: Config, models: Models) -> anyhow::Result<Self> {
+        // What the settings name and cannot be used is said before anything is loaded.
+        config.models.reader.as_deref().map(Reader::load).transpose()?;
         Self::open_at(config, models, Clock::System).await
     }
 
