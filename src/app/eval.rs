@@ -88,7 +88,7 @@ pub struct Options {
 
 /// Runs `suite` and prints its report.
 pub async fn run(config: &Config, suite: Suite, options: &Options) -> anyhow::Result<()> {
-    let report = report(config, suite, options).await?;
+    let report = Box::pin(report(config, suite, options)).await?;
     if options.json {
         println!("{}", report.to_json());
     } else {

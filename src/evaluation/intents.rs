@@ -2,11 +2,7 @@
 //!
 //! A test row is out of scope when its label is the one that stands for "none of these", or when no training row has it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    time::Instant,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use serde_json::{Value, json};
 
@@ -20,7 +16,7 @@ use crate::{
     inference::Embedder,
     intents::{
         self, Example,
-        merchant::{self, CrossValidation, Lesson, MerchantIntents, Sample},
+        merchant::{CrossValidation, Lesson, MerchantIntents, Sample},
     },
     language,
     message::Language,
@@ -95,11 +91,6 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
         .zip(embeddings)
         .map(|(example, embeddings)| Sample { text: example.text.clone(), label: example.label.clone(), embeddings })
         .collect();
-    let names = names(examples);
-    let texts: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-    let vectors = embed_each(encoders, &texts, "embedding the intents' names").await?;
-    let names: Vec<Sample> =
-        names.into_iter().zip(vectors).map(|((text, label), embeddings)| Sample { text, label, embeddings }).collect();
     let shipped = intents::builtin_examples()?;
     let wanted = |example: &Example| !english || example.language == Language::En;
     let shipped: Vec<Example> = shipped.into_iter().filter(wanted).chain(intents::noise()).collect();
@@ -117,19 +108,12 @@ pub async fn train(examples: &[Labelled], out_of_scope: Option<&str>, encoders: 
             out_of_scope: out_of_scope.as_deref(),
             background: &background,
             encoders: &encoder_names,
-            names: &names,
             last_is_optional,
         };
         MerchantIntents::train(&lesson)
     });
     let (head, figures) = trained.await.map_err(|error| EvaluationError::Argument(error.to_string()))??;
     Ok(Trained { head, figures, examples: examples.len(), seconds: start.elapsed().as_secs_f64() })
-}
-
-/// Each intent's name as people would say it, with the label.
-fn names(examples: &[Labelled]) -> Vec<(String, String)> {
-    let labels: BTreeSet<&str> = examples.iter().map(|example| example.label.as_str()).collect();
-    labels.into_iter().filter_map(|label| Some((merchant::spoken(label)?, label.to_owned()))).collect()
 }
 
 /// At most about `count` of the examples, evenly from all intents, which stand together.

@@ -6,14 +6,11 @@
 //! intents is found by cross-validation and left out. On top, a threshold on the probability is chosen on folds in which
 //! some intents are held back entirely and play what is unknown.
 //!
-//! The name of an intent is one more example of it. Where the last encoder is the chat model, which is dear, it is used
-//! only when cross-validation finds that it pays.
+//! Where the last encoder is the chat model, which is dear, it is used only when cross-validation finds that it pays.
 
 mod classifier;
 mod folds;
 mod storage;
-
-use std::collections::BTreeSet;
 
 use super::{Example, HeadError, LinearHead, OnlineOptions};
 use folds::{Judged, Judgement};
@@ -82,18 +79,8 @@ pub struct Lesson<'a> {
     pub background: &'a [(Example, Vec<Vec<f32>>)],
     /// Names of the encoders, in the order of the embeddings.
     pub encoders: &'a [String],
-    /// The intents' names as people would say them, see [`spoken`], with their embeddings.
-    pub names: &'a [Sample],
     /// Whether the last encoder has to prove its worth.
     pub last_is_optional: bool,
-}
-
-/// An intent's name as people would say it; `None` for a number or a code.
-pub fn spoken(label: &str) -> Option<String> {
-    let spaced: String =
-        label.chars().map(|letter| if letter.is_alphanumeric() || letter == '\'' { letter } else { ' ' }).collect();
-    let words = spaced.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-    (words.chars().filter(|letter| letter.is_alphabetic()).count() >= 2).then_some(words)
 }
 
 impl MerchantIntents {
@@ -175,8 +162,6 @@ struct LabelledSet<'a> {
     /// Index into `labels`; `None` for the merchant's examples of "none of these".
     classes: Vec<Option<usize>>,
     background: Vec<(&'a Example, Vec<f32>)>,
-    /// The intents' names, each with its class.
-    names: Vec<(&'a str, Vec<f32>, usize)>,
     blocks: Vec<Block>,
 }
 
@@ -192,7 +177,7 @@ impl<'a> LabelledSet<'a> {
             return Err(HeadError::Shape(format!("there are {} intents, two are the least", labels.len())));
         }
         let wrong = |embeddings: &Vec<Vec<f32>>| embeddings.len() != lesson.encoders.len();
-        if lesson.samples.iter().chain(lesson.names).any(|sample| wrong(&sample.embeddings))
+        if lesson.samples.iter().any(|sample| wrong(&sample.embeddings))
             || lesson.background.iter().any(|b| wrong(&b.1))
         {
             return Err(HeadError::Shape("an example lacks an embedding".to_owned()));
@@ -202,18 +187,12 @@ impl<'a> LabelledSet<'a> {
             .collect::<Vec<_>>();
         let dense = |embeddings: &[Vec<f32>]| joined(&blocks, &embeddings[..encoders]);
         let background = lesson.background.iter().map(|(example, embeddings)| (example, dense(embeddings))).collect();
-        let named = |name: &'a Sample| {
-            let class = labels.binary_search(&name.label).ok()?;
-            Some((name.text.as_str(), dense(&name.embeddings), class))
-        };
-        let names = lesson.names.iter().filter_map(named).collect();
         Ok(Self {
             texts: lesson.samples.iter().map(|sample| sample.text.as_str()).collect(),
             dense: lesson.samples.iter().map(|sample| dense(&sample.embeddings)).collect(),
             classes: lesson.samples.iter().map(|sample| labels.binary_search(&sample.label).ok()).collect(),
             labels,
             background,
-            names,
             blocks,
         })
     }
@@ -223,8 +202,7 @@ impl<'a> LabelledSet<'a> {
         self.background.iter().filter(|(example, _)| !confused.contains(&example.intent)).collect()
     }
 
-    /// A head trained on the merchant's examples that `keeps` says, on the names of the intents of which it keeps any, and
-    /// on `background`.
+    /// A head trained on the merchant's examples that `keeps` says, and on `background`.
     fn fit(
         &self,
         keeps: impl Fn(usize) -> bool,
@@ -236,12 +214,6 @@ impl<'a> LabelledSet<'a> {
             texts.push(self.texts[at]);
             dense.push(self.dense[at].clone());
             labels.push(self.classes[at].unwrap_or(unknown));
-        }
-        let kept: BTreeSet<usize> = labels.iter().copied().collect();
-        for (text, vector, class) in self.names.iter().filter(|(_, _, class)| kept.contains(class)) {
-            texts.push(text);
-            dense.push(vector.clone());
-            labels.push(*class);
         }
         for (example, vector) in background {
             texts.push(example.text.as_str());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use shoptalk::intents::{
     HeadError, HeadOptions, Intent, IntentClassifier, LinearHead, builtin_examples,
-    merchant::{Lesson, MerchantIntents, Sample, spoken},
+    merchant::{Lesson, MerchantIntents, Sample},
     parse_examples, rule_intent,
 };
 use shoptalk::message::Language;
@@ -236,42 +236,4 @@ fn a_dear_encoder_is_used_only_where_it_pays() {
     let only = messages(false).remove(2);
     assert_eq!(head.predict(&only.text, &only.embeddings[..1]).nearest, "intent 2");
     assert_eq!(train(false, false).0.encoders(), encoders);
-}
-
-#[test]
-fn the_name_of_an_intent_is_an_example_of_it() {
-    let encoders = vec!["only".to_owned()];
-    let sample = |text: &str, label: &str, vector: [f32; 3]| Sample {
-        text: text.to_owned(),
-        label: label.to_owned(),
-        embeddings: vec![vector.to_vec()],
-    };
-    let samples: Vec<Sample> = (0..20)
-        .map(|at| match at % 2 {
-            0 => sample("is it open", "HOURS", [1.0, 0.0, 0.0]),
-            _ => sample("what is it", "WARRANTY_PERIOD", [0.0, 1.0, 0.0]),
-        })
-        .collect();
-    let names = [
-        sample("hours", "HOURS", [1.0, 0.0, 0.0]),
-        sample("warranty period", "WARRANTY_PERIOD", [0.0, 0.0, 1.0]),
-        sample("nobody's", "UNKNOWN", [0.0, 0.0, 1.0]),
-    ];
-    let confidence = |names: &[Sample]| {
-        let lesson = Lesson { samples: &samples, encoders: &encoders, names, ..Lesson::default() };
-        let (head, _) = MerchantIntents::train(&lesson).unwrap();
-        assert_eq!(head.labels(), ["HOURS", "WARRANTY_PERIOD"]);
-        head.probabilities("warranty period", &[vec![0.0, 0.0, 1.0]])[1]
-    };
-    let (without, with) = (confidence(&[]), confidence(&names));
-    assert!(with > without + 0.1, "{without} {with}");
-}
-
-#[test]
-fn names_are_spoken_as_words() {
-    assert_eq!(spoken("WARRANTY_PERIOD").as_deref(), Some("warranty period"));
-    assert_eq!(spoken("alarm-query/2").as_deref(), Some("alarm query 2"));
-    assert_eq!(spoken("退货").as_deref(), Some("退货"));
-    assert_eq!(spoken("17"), None);
-    assert_eq!(spoken("X1"), None);
 }
