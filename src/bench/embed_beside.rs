@@ -54,7 +54,11 @@ pub(super) async fn measure(config: &Config, texts: Vec<String>, figures: &mut F
     let work = Work { sizes: encoder.bert().sizes(), rounds: ROUNDS, batches: batches.into() };
 
     // The model for the peer takes a gigabyte for a moment and is made anew each time, so that it is always the same one.
-    let folder = store.dir().join(format!("peers/onnxruntime/model-{}", std::process::id()));
+    let folder = store.dir().join("peers/onnxruntime/model");
+    if folder.exists() {
+        // A run that was stopped has left it.
+        fs::remove_dir_all(&folder)?;
+    }
     fs::create_dir_all(&folder)?;
     let beside = beside(store.dir(), &folder, encoder, &work, figures).await;
     fs::remove_dir_all(&folder)?;
