@@ -1,6 +1,7 @@
-"""Measures onnxruntime on a BERT encoder and prints one JSON object: texts a second, the best round of each kind.
+"""Measures onnxruntime on a BERT encoder and prints one JSON object: texts a second, from the best
+time of each batch.
 
-Arguments: a folder with `weights.safetensors` and `work.json` (`Work` in embed_peer.rs), threads.
+Arguments: a folder with `weights.safetensors` and `work.json` (`Work` in embed_beside.rs), threads.
 The model is built from those weights with onnxruntime's own fused operations and quantized to eight bits (dynamic
 activations, weights a scale per column), which is what the library recommends for processors.
 """
@@ -100,20 +101,19 @@ def main():
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
-    def vectors(batches):
-        return numpy.concatenate([session.run(None, batch)[0] for batch in batches])
-
     speeds, first = {}, None
     for kind, batches in work["batches"].items():
         batches = [padded(batch) for batch in batches]
-        if first is None:
-            first = vectors(batches)
-        best = 0.0
+        best, vectors = [float("inf")] * len(batches), []
         for _ in range(work["rounds"]):
-            started = time.perf_counter()
-            count = len(vectors(batches))
-            best = max(best, count / (time.perf_counter() - started))
-        speeds[kind] = best
+            vectors = []
+            for index, batch in enumerate(batches):
+                started = time.perf_counter()
+                vectors.append(session.run(None, batch)[0])
+                best[index] = min(best[index], time.perf_counter() - started)
+        vectors = numpy.concatenate(vectors)
+        first = vectors if first is None else first
+        speeds[kind] = len(vectors) / sum(best)
     print(json.dumps({"texts_per_s": speeds, "vectors": first.tolist()}))
 
 
