@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
-    inference::{Embedder, Encoders, LanguageModel, LanguageModelSlot, Unread},
+    inference::{Drafts, Embedder, Encoders, LanguageModel, LanguageModelSlot, Unread},
     intents::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
@@ -120,7 +120,8 @@ async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
         return Ok(model);
     }
     let files = model_store(config)?.pull(&config.models.chat).await?;
-    Ok(tokio::task::spawn_blocking(move || LanguageModel::local(&files)).await??)
+    let device = config.models.device;
+    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, device, Drafts::On)).await??)
 }
 
 /// Pictures of the catalogue.
@@ -214,7 +215,7 @@ impl App {
             Ok(model) => {
                 // A server that does not answer yet may do so later.
                 if model.trouble().is_none() {
-                    tracing::info!(model = model.name(), "the chat model is ready");
+                    tracing::info!(model = model.name(), device = model.device(), "the chat model is ready");
                 }
                 self.language_model.fill(model);
             }

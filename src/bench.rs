@@ -99,10 +99,9 @@ impl fmt::Display for Figures {
 pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool) -> anyhow::Result<()> {
     let is_compared = matches!((suite, against), (_, None) | (Suite::Chat, Some(Peer::LlamaCpp)));
     anyhow::ensure!(is_compared, "only `bench chat --against llama.cpp` compares so far");
-    let uses_chat = matches!(suite, Suite::Chat | Suite::Serve);
     anyhow::ensure!(
-        !uses_chat || config.models.remote.is_none(),
-        "only local models are measured; take [models.remote] out of the settings for that"
+        config.models.remote.is_none() || (suite != Suite::Serve && against.is_none()),
+        "only local models are measured so; take [models.remote] out of the settings for that"
     );
     let mut figures = Figures::default();
     figures.text("suite", suite.name());

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Figures, peers};
 use crate::{
+    config::DeviceChoice,
     inference::{ChatMessage, Drafts, GenerateRequest, LanguageModel, Role, Sampling, threads},
     models::ModelFiles,
 };
@@ -78,7 +79,7 @@ pub(super) async fn measure(files: &ModelFiles, peer: Option<&Path>, figures: &m
 
 async fn load(files: &ModelFiles, drafts: Drafts) -> anyhow::Result<LanguageModel> {
     let files = files.clone();
-    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, drafts)).await??)
+    Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, DeviceChoice::Cpu, drafts)).await??)
 }
 
 async fn speed(model: &LanguageModel) -> anyhow::Result<(Speed, String)> {
@@ -114,7 +115,8 @@ async fn write(
     messages: Vec<ChatMessage>,
     tokens_max: usize,
 ) -> anyhow::Result<(usize, String)> {
-    let request = GenerateRequest { messages, tokens_max, sampling: Sampling::GREEDY, stop: vec![], seed: 0 };
+    let request =
+        GenerateRequest { messages, tokens_max, sampling: Sampling::GREEDY, stop: vec![], seed: 0, grammar: None };
     let text = model.generate(request)?.text().await?;
     Ok((model.count_tokens(&text)?, text))
 }

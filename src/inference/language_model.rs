@@ -7,7 +7,7 @@ use super::{
     ChatMessage, Drafts, GenerateRequest, Generation, InferenceError, LocalLanguageModel, RemoteLanguageModel,
 };
 use crate::{
-    config::{RemoteConfig, Secret},
+    config::{DeviceChoice, RemoteConfig, Secret},
     models::ModelFiles,
 };
 
@@ -25,12 +25,13 @@ pub enum LanguageModel {
 impl LanguageModel {
     /// Loads the GGUF model whose files lie in `files` and starts its thread. Takes some seconds.
     pub fn local(files: &ModelFiles) -> Result<Self, InferenceError> {
-        Self::local_with(files, Drafts::On)
+        Self::local_with(files, DeviceChoice::Cpu, Drafts::On)
     }
 
-    /// The same, where it can be measured what drafts are worth.
-    pub fn local_with(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
-        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, drafts)?)))
+    /// The same with answers written on `device`, where it is there; and with or without drafts, which only the
+    /// processor needs, so that it can be measured what they are worth.
+    pub fn local_with(files: &ModelFiles, device: DeviceChoice, drafts: Drafts) -> Result<Self, InferenceError> {
+        Ok(Self::Local(Arc::new(LocalLanguageModel::start(files, device, drafts)?)))
     }
 
     /// The model on the server that `settings` name. Nothing is sent before it is asked something.
@@ -47,7 +48,7 @@ impl LanguageModel {
     /// within tokio's runtime.
     pub fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         match self {
-            Self::Local(local) => local.generate(request),
+            Self::Local(local) => local.generate(&request),
             Self::Remote(remote) => remote.generate(request),
             Self::Scripted(scripted) => scripted.generate(&request),
         }
@@ -158,6 +159,16 @@ impl LanguageModel {
         }
     }
 
+    /// Where answers are written: `cpu`, `cuda`, `metal`, with the reason where another device was asked for; `server`
+    /// or `script` elsewhere.
+    pub fn device(&self) -> &str {
+        match self {
+            Self::Local(local) => local.device(),
+            Self::Remote(_) => "server",
+            Self::Scripted(_) => "script",
+        }
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         match self {
@@ -240,6 +251,7 @@ mod tests {
             sampling: Sampling::GREEDY,
             stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
             seed: 0,
+            grammar: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,20 +12,22 @@ use std::{
     thread,
 };
 
+use candle_core::quantized::gguf_file::Content;
 use tokio::sync::oneshot;
 
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
+    answer::Answer,
     chat_batch::{ChatBatch, TOGETHER_MAX},
     decoder::{Decoder, STEP_TOKENS},
-    generation::GenerationWriter,
-    gguf_chat::{self, ChatFormat},
+    device::{self, Writer},
+    gguf_chat::{self, ChatFormat, Loaded},
     language_model::{Relevance, Unread},
     prefixes::Prefixes,
     recent::Recent,
     threads,
 };
-use crate::{models::ModelFiles, telemetry};
+use crate::{config::DeviceChoice, models::ModelFiles, telemetry};
 
 /// Answers that may wait for a place among those that are written: each takes seconds, so a longer queue would only make
 /// people wait in vain.
@@ -47,8 +50,15 @@ pub enum Drafts {
 }
 
 enum Job {
-    Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter, place: Place },
+    Write(Writing),
     Ask(Question, Place),
+}
+
+/// An answer to write.
+pub(super) struct Writing {
+    pub(super) prompt: Vec<u32>,
+    pub(super) answer: Answer,
+    pub(super) place: Place,
 }
 
 /// What is answered at once, between two steps of the answers.
@@ -98,6 +108,8 @@ pub struct LocalLanguageModel {
     name: String,
     format: Arc<ChatFormat>,
     jobs: Sender<Job>,
+    /// Where answers are written.
+    writer: Writer,
     answers: Places,
     questions: Places,
     /// Chats that still have to be read ahead.
@@ -113,8 +125,26 @@ impl fmt::Debug for LocalLanguageModel {
 
 impl LocalLanguageModel {
     /// Loads the model and moves it onto its thread.
-    pub(crate) fn start(files: &ModelFiles, drafts: Drafts) -> Result<Self, InferenceError> {
-        let (format, decoder) = gguf_chat::load(files)?;
+    pub(crate) fn start(files: &ModelFiles, device: DeviceChoice, drafts: Drafts) -> Result<Self, InferenceError> {
+        Self::start_with(files, drafts, |weights, head, format| Ok(device::start(device, weights, head, format)))
+    }
+
+    /// The same with answers written by candle on any of its devices.
+    #[cfg(test)]
+    pub(super) fn start_on_candle(files: &ModelFiles, device: candle_core::Device) -> Result<Self, InferenceError> {
+        Self::start_with(files, Drafts::Off, |weights, head, format| {
+            let jobs = super::candle_chat::start(device, weights, head, Arc::clone(format))?;
+            Ok(Writer { jobs: Some(jobs), name: "candle".to_owned() })
+        })
+    }
+
+    fn start_with(
+        files: &ModelFiles,
+        drafts: Drafts,
+        writer: impl FnOnce(PathBuf, Content, &Arc<ChatFormat>) -> Result<Writer, InferenceError>,
+    ) -> Result<Self, InferenceError> {
+        let Loaded { weights, head, format, decoder } = gguf_chat::load(files)?;
+        let writer = writer(weights, head, &format)?;
         // Unbounded, because every job has a place of a limited number.
         let (jobs, queue) = channel();
         let to_read = Arc::new(AtomicUsize::new(0));
@@ -127,14 +157,20 @@ impl LocalLanguageModel {
             .spawn(move || owner.run(ChatBatch::new(&thread_format, drafts), &queue, &thread_to_read))
             .map_err(|error| InferenceError::failed("cannot start the chat model's thread", error))?;
         let (answers, questions) = (Places::new(TOGETHER_MAX + WAITING_MAX), Places::new(QUESTIONS_MAX));
-        Ok(Self { name: files.name.clone(), format, jobs, answers, questions, to_read, has_probe })
+        Ok(Self { name: files.name.clone(), format, jobs, writer, answers, questions, to_read, has_probe })
     }
 
-    pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
+    pub(crate) fn generate(&self, request: &GenerateRequest) -> Result<Generation, InferenceError> {
         let prompt = self.format.prompt(&request.messages, request.tokens_max)?;
         let place = self.answers.take()?;
+        let constraint = request.grammar.as_ref().map(|grammar| self.format.constraint(grammar)).transpose()?;
         let (writer, generation) = Generation::channel();
-        self.submit(Job::Generate { prompt, request, writer, place })?;
+        let answer = Answer::new(request, constraint, writer);
+        let writing = Writing { prompt, answer, place };
+        match &self.writer.jobs {
+            Some(device) => device.send(writing).map_err(|_| InferenceError::Stopped)?,
+            None => self.submit(Job::Write(writing))?,
+        }
         Ok(generation)
     }
 
@@ -194,6 +230,10 @@ impl LocalLanguageModel {
         Ok(self.format.encode(text)?.len())
     }
 
+    pub(crate) fn device(&self) -> &str {
+        &self.writer.name
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -226,8 +266,8 @@ impl Owner {
                 queue.try_recv()
             };
             match job {
-                Ok(Job::Generate { prompt, request, writer, place }) => {
-                    batch.add(prompt, &request, writer, place);
+                Ok(Job::Write(Writing { prompt, answer, place })) => {
+                    batch.add(prompt, answer, place);
                     // Others may have come at the same time.
                     continue;
                 }
