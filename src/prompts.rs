@@ -228,22 +228,7 @@ impl Prompts {
     /// The request for a question that `passage` answers, near to its words or in other ones.
     pub fn asking(&self, passage: &str, language: Language, other_words: bool) -> GenerateRequest {
         let values = minijinja::context! { text => passage, language => name_of(language), other_words };
-        let mut request = self.request(&self.ask, &values, "\n");
-        let pattern = match language {
-            Language::En => r#"[A-Z][A-Za-z0-9 ,.'’€$£%&/()-]{6,150}\?"#,
-            Language::Zh => r"[\p{Han}A-Za-z][\p{Han}A-Za-z0-9 ，、《》（）℃%.-]{3,60}？",
-        };
-        match std::env::var("EXPERIMENT").as_deref() {
-            Ok("regex") => request.grammar = Some(crate::inference::Grammar::Regex(pattern.to_owned())),
-            Ok("json") => {
-                let property = serde_json::json!({"type": "string", "pattern": format!("^{pattern}$")});
-                request.grammar = Some(crate::inference::Grammar::JsonSchema(serde_json::json!({
-                    "type": "object", "properties": {"question": property}, "required": ["question"], "additionalProperties": false
-                })));
-            }
-            _ => {}
-        }
-        request
+        self.request(&self.ask, &values, "\n")
     }
 
     /// The likeliest answer up to `stop`.

@@ -170,6 +170,7 @@ pub struct Health {
     pub chat_model: ModelState,
     /// Where it writes, once it is there: `cpu`, `cuda`, `metal` or `server`; with the reason where the settings ask for
     /// another device.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_device: Option<String>,
     /// Passages that the chat model has not read yet; until then the first ranking of their answers stands.
     pub passages_to_read: usize,

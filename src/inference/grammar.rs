@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use llguidance::{
     JsonCompileOptions, Matcher, ParserFactory,
-    api::TopLevelGrammar,
+    api::{StopReason, TopLevelGrammar},
     earley::SlicedBiasComputer,
     toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenizerEnv},
 };
@@ -20,6 +20,8 @@ mod tests;
 
 /// Compiled grammars that are kept: the program has a handful of its own.
 const KEPT_MAX: usize = 16;
+/// What the parser puts behind its errors when it is told not to repeat the text.
+const NON_VERBOSE: &str = "<non-verbose/>";
 
 /// What an answer has to look like.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,12 +100,19 @@ impl Grammars {
     }
 
     fn compile(&self, grammar: &Grammar) -> Result<Matcher, InferenceError> {
-        let mut matcher = Matcher::new(self.factory.create_parser(grammar.parsed()));
-        let beginnings = matcher.compute_mask_or_eos().map_err(|error| InferenceError::Grammar(error.to_string()))?;
-        if beginnings.is_zero() {
-            return Err(InferenceError::Grammar("no text fits it".to_owned()));
+        let senseless = |error: anyhow::Error| {
+            let why = error.to_string().replace(NON_VERBOSE, "");
+            InferenceError::Grammar(why.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        let mut parser = self.factory.create_parser(grammar.parsed()).map_err(senseless)?;
+        parser.start_without_prompt();
+        match parser.compute_mask() {
+            Ok(_) => Ok(Matcher::new(Ok(parser))),
+            Err(_) if parser.stop_reason() == StopReason::NoExtensionBias => {
+                Err(InferenceError::Grammar("no text fits it".to_owned()))
+            }
+            Err(error) => Err(senseless(error)),
         }
-        Ok(matcher)
     }
 }
 
@@ -129,10 +138,10 @@ impl Constraint {
         let blocks = self.allowed.chunks_mut(32).zip(logits.chunks(32));
         for ((to, from), &bits) in blocks.zip(mask.as_slice()).filter(|(_, bits)| **bits != 0) {
             is_stuck = false;
-            for (bit, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                if bits >> bit & 1 == 1 {
-                    *to = *from;
-                }
+            let mut rest = bits;
+            while let Some(bit) = (rest != 0).then(|| rest.trailing_zeros() as usize).filter(|bit| *bit < to.len()) {
+                to[bit] = from[bit];
+                rest &= rest - 1;
             }
         }
         if is_stuck { Err(failed("no token may follow")) } else { Ok(&self.allowed) }

@@ -48,7 +48,7 @@ impl LanguageModel {
     /// within tokio's runtime.
     pub fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         match self {
-            Self::Local(local) => local.generate(&request),
+            Self::Local(local) => local.generate(request),
             Self::Remote(remote) => remote.generate(request),
             Self::Scripted(scripted) => scripted.generate(&request),
         }

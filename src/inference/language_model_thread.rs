@@ -68,6 +68,28 @@ enum Question {
     ReadAhead { prompts: Vec<Vec<u32>> },
 }
 
+/// The thread that writes answers.
+enum Desk {
+    Decoder(Sender<Job>),
+    Device(Sender<Writing>),
+}
+
+impl Desk {
+    /// Hands an answer over; one that nobody takes any more ends with `Stopped`.
+    fn give(&self, writing: Writing) {
+        let refused = match self {
+            Self::Decoder(jobs) => jobs.send(Job::Write(writing)).err().and_then(|refused| match refused.0 {
+                Job::Write(writing) => Some(writing),
+                Job::Ask(..) => None,
+            }),
+            Self::Device(jobs) => jobs.send(writing).err().map(|refused| refused.0),
+        };
+        if let Some(writing) = refused {
+            writing.answer.fail(InferenceError::Stopped);
+        }
+    }
+}
+
 /// A limited number of places for jobs of one kind: the bound of the queue.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -160,17 +182,24 @@ impl LocalLanguageModel {
         Ok(Self { name: files.name.clone(), format, jobs, writer, answers, questions, to_read, has_probe })
     }
 
-    pub(crate) fn generate(&self, request: &GenerateRequest) -> Result<Generation, InferenceError> {
+    /// A grammar is compiled on a thread for such work: the first one takes a while to prepare for.
+    pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         let prompt = self.format.prompt(&request.messages, request.tokens_max)?;
         let place = self.answers.take()?;
-        let constraint = request.grammar.as_ref().map(|grammar| self.format.constraint(grammar)).transpose()?;
         let (writer, generation) = Generation::channel();
-        let answer = Answer::new(request, constraint, writer);
-        let writing = Writing { prompt, answer, place };
-        match &self.writer.jobs {
-            Some(device) => device.send(writing).map_err(|_| InferenceError::Stopped)?,
-            None => self.submit(Job::Write(writing))?,
-        }
+        let desk = self.writer.jobs.clone().map_or_else(|| Desk::Decoder(self.jobs.clone()), Desk::Device);
+        let Some(grammar) = request.grammar.clone() else {
+            desk.give(Writing { prompt, answer: Answer::new(&request, None, writer), place });
+            return Ok(generation);
+        };
+        let format = Arc::clone(&self.format);
+        tokio::task::spawn_blocking(move || match format.constraint(&grammar) {
+            Ok(constraint) => {
+                let answer = Answer::new(&request, Some(constraint), writer);
+                desk.give(Writing { prompt, answer, place });
+            }
+            Err(error) => writer.fail(error),
+        });
         Ok(generation)
     }
 

@@ -172,8 +172,6 @@ fn answers_fit_their_grammar_whatever_stands_beside_them() {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
         assert!(value["first question of a customer"].as_str().unwrap().ends_with('?'), "{text}");
         assert!(["英文", "中文"].contains(&value["语言"].as_str().unwrap()), "{text}");
-        // The names alone are longer.
-        assert!(format.encode(text).unwrap().len() > 40);
     }
     let written = format.encode(&expected[0]).unwrap().len();
     assert!(
