@@ -122,7 +122,7 @@ async fn open_language_model(config: &Config) -> anyhow::Result<LanguageModel> {
     }
     let reader = config.models.reader.as_deref().map(Reader::load).transpose()?;
     let files = model_store(config)?.pull(&config.models.chat).await?;
-    let options = LocalOptions { reader, ..LocalOptions::default() };
+    let options = LocalOptions { reader, device: config.models.device, ..LocalOptions::default() };
     Ok(tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, options)).await??)
 }
 
@@ -224,7 +224,7 @@ impl App {
             Ok(model) => {
                 // A server that does not answer yet may do so later.
                 if model.trouble().is_none() {
-                    tracing::info!(model = model.name(), "the chat model is ready");
+                    tracing::info!(model = model.name(), device = model.device(), "the chat model is ready");
                 }
                 self.language_model.fill(model);
             }

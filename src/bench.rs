@@ -116,10 +116,9 @@ pub async fn run(config: Config, suite: Suite, against: Option<Peer>, json: bool
          `bench embed --against onnxruntime`, but no others"
     );
     let tier = Tier::chosen().context(TIER_VARIABLE)?;
-    let uses_chat = matches!(suite, Suite::Chat | Suite::Serve);
     anyhow::ensure!(
-        !uses_chat || config.models.remote.is_none(),
-        "only local models are measured; take [models.remote] out of the settings for that"
+        config.models.remote.is_none() || (suite != Suite::Serve && against.is_none()),
+        "only local models are measured so; take [models.remote] out of the settings for that"
     );
     let mut figures = Figures::default();
     figures.text("suite", suite.name());

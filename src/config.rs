@@ -109,6 +109,8 @@ pub struct ModelsConfig {
     /// A file that `shoptalk train reader` wrote, in place of the reader that comes with the program: it says whether a
     /// passage answers a question.
     pub reader: Option<PathBuf>,
+    /// Where the local chat model writes.
+    pub device: DeviceChoice,
     /// A server that takes the place of the local chat model.
     pub remote: Option<RemoteConfig>,
 }
@@ -128,7 +130,35 @@ impl Default for ModelsConfig {
             english_encoder: "all-minilm-l6-v2".to_owned(),
             chat: "qwen2.5-0.5b-instruct".to_owned(),
             reader: None,
+            device: DeviceChoice::Auto,
             remote: None,
+        }
+    }
+}
+
+/// Where the local chat model writes. One that this build or this machine does not have leaves the work to the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The first graphics device that the program was built for, or the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The first NVIDIA device.
+    Cuda,
+    /// The first device of a Mac.
+    Metal,
+}
+
+impl DeviceChoice {
+    /// As in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
         }
     }
 }
@@ -291,6 +321,17 @@ mod tests {
         let text = "data_dir = \"x\"\n[server]\nlissten = \"1\"\n";
         let error = on_one_line(text, &toml::from_str::<Config>(text).unwrap_err());
         assert_eq!(error, "line 3: unknown field `lissten`, expected `listen` or `widget_origins`");
+    }
+
+    #[test]
+    fn devices_are_named_and_others_refused_with_their_line() {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Cuda, DeviceChoice::Metal] {
+            let text = format!("[models]\ndevice = \"{}\"\n", choice.name());
+            assert_eq!(toml::from_str::<Config>(&text).unwrap().models.device, choice);
+        }
+        let text = "[models]\ndevice = \"tpu\"\n";
+        let error = on_one_line(text, &toml::from_str::<Config>(text).unwrap_err());
+        assert!(error.starts_with("line 2: unknown variant `tpu`, expected one of `auto`, `cpu`"), "{error}");
     }
 
     #[test]

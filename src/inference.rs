@@ -6,14 +6,18 @@
 use serde::{Deserialize, Serialize};
 pub(crate) use shoptalk_kernels::{TIER_VARIABLE, Tier, dot, dot_bytes};
 
+mod answer;
 pub(crate) mod bert;
 #[cfg(test)]
 mod bert_reference;
 mod bert_weights;
+#[cfg(any(test, feature = "cuda", feature = "metal"))]
+mod candle_chat;
 mod chat_batch;
 mod chat_states;
 mod chat_template;
 pub(crate) mod decoder;
+mod device;
 mod e5_wheel;
 mod embedder;
 mod embedder_thread;
@@ -21,6 +25,7 @@ pub(crate) mod encoder;
 mod encoders;
 mod generation;
 mod gguf_chat;
+mod grammar;
 mod hashed;
 mod language_model;
 mod language_model_slot;
@@ -40,6 +45,7 @@ pub use embedder_thread::LocalEmbedder;
 pub(crate) use embedder_thread::embed_tokens;
 pub use encoders::{Encoders, QuestionVectors};
 pub use generation::{Generation, StopFlag};
+pub use grammar::Grammar;
 pub use hashed::HashedEmbedder;
 pub use language_model::{LanguageModel, Relevance, ScriptedLanguageModel, Unread};
 pub use language_model_slot::LanguageModelSlot;
@@ -61,6 +67,15 @@ pub enum InferenceError {
         tokens: usize,
         /// What fits.
         context: usize,
+    },
+    /// A grammar that cannot be used.
+    #[error("the answer's grammar cannot be used: {0}")]
+    Grammar(String),
+    /// The answer was cut off before it was what its grammar wants.
+    #[error("the answer was cut off after {tokens} tokens, before it was complete")]
+    Incomplete {
+        /// Tokens that were written.
+        tokens: usize,
     },
     /// The model's thread has ended.
     #[error("the model has stopped")]
@@ -119,4 +134,7 @@ pub struct GenerateRequest {
     pub stop: Vec<String>,
     /// Seed of the sampler, unused where the likeliest token is taken.
     pub seed: u64,
+    /// What the answer has to look like. One that reaches `tokens_max` or a stop text first ends with `Incomplete`. The
+    /// scripted model says what its script says.
+    pub grammar: Option<Grammar>,
 }

@@ -239,6 +239,7 @@ impl Prompts {
             sampling: Sampling::GREEDY,
             stop: vec![stop.to_owned()],
             seed: 0,
+            grammar: None,
         }
     }
 

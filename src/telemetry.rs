@@ -168,6 +168,10 @@ pub struct Health {
     pub encoder: String,
     /// The chat model.
     pub chat_model: ModelState,
+    /// Where it writes, once it is there: `cpu`, `cuda`, `metal` or `server`; with the reason where the settings ask for
+    /// another device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_device: Option<String>,
     /// Passages that the chat model has not read yet; until then the first ranking of their answers stands.
     pub passages_to_read: usize,
     /// Version of documents and records that the conversations use.
@@ -186,6 +190,7 @@ impl Health {
             database: "opening".to_owned(),
             encoder: "loading".to_owned(),
             chat_model: ModelState::Loading,
+            chat_device: None,
             passages_to_read: 0,
             knowledge_version: 0,
             passages: 0,

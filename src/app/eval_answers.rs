@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::{
     App, Models,
@@ -158,7 +158,17 @@ async fn question(
 ) -> anyhow::Result<Option<String>> {
     let language = passage.chunk.language;
     let request = app.prompts.asking(&passage.chunk.search_text, language, other_words);
-    let text = model.generate(request)?.text().await.context("the chat model writes no question")?;
+    let text = model.generate(request)?.text().await;
+    eprintln!(
+        "Q {} {} {text:?}",
+        if other_words { "other" } else { "plain" },
+        language == crate::message::Language::Zh
+    );
+    let text = text.unwrap_or_default();
+    let text = match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(value) if value.is_object() => value["question"].as_str().unwrap_or_default().to_owned(),
+        _ => text,
+    };
     let text = text.trim().trim_matches('"').to_owned();
     let is_question = text.chars().count() >= QUESTION_CHARACTERS_MIN && detect_language(&text) == Some(language);
     Ok(is_question.then_some(text))

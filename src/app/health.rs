@@ -37,6 +37,7 @@ impl App {
             database,
             encoder: self.engine.encoder(),
             chat_model,
+            chat_device: self.language_model.get().map(|model| model.device().to_owned()),
             passages_to_read: self.language_model.get().map_or(0, |model| model.to_read()),
             knowledge_version: snapshot.version,
             passages: snapshot.knowledge.passages().len(),

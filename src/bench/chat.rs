@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     app,
-    config::Config,
+    config::{Config, DeviceChoice},
     inference::{
-        ChatMessage, GenerateRequest, LanguageModel, Role, Sampling,
+        ChatMessage, Drafts, GenerateRequest, LanguageModel, LocalOptions, Role, Sampling,
         decoder::{Decoder, STEP_TOKENS},
         threads,
     },
+    models::ModelFiles,
 };
 
 /// Tokens that an answer may have.
@@ -30,6 +31,12 @@ const ROUNDS: usize = 2;
 const SENTENCES: usize = 10;
 
 pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Option<Peer>) -> anyhow::Result<()> {
+    if let Some(remote) = &config.models.remote {
+        let model = LanguageModel::remote(remote, remote.key()?)?;
+        figures.text("model", model.name());
+        figures.text("device", model.device());
+        return beside(&model, figures).await;
+    }
     anyhow::ensure!(!config.models.chat.is_empty(), "the settings name no chat model; set `chat` under [models]");
     let store = app::model_store(config)?;
     let files = store.pull(&config.models.chat).await?;
@@ -42,10 +49,10 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Opt
     let (mut read, mut written) = (Vec::new(), Vec::new());
     let mut first_words = Vec::new();
     // A short one warms up.
-    write_answer(&model, 0, 4).await?;
+    write(&model, story(0), 4).await?;
     for round in 1..=ROUNDS {
         read.push(read_prompt(&model, round).await?);
-        let (answer, first) = write_answer(&model, round, ANSWER_TOKENS).await?;
+        let (answer, first) = write(&model, story(round), ANSWER_TOKENS).await?;
         written.push(answer);
         first_words.push(first);
     }
@@ -56,10 +63,49 @@ pub(super) async fn measure(config: &Config, figures: &mut Figures, against: Opt
     figures.number("first_words_ms", super::percentile(&mut first_words, 0.5).as_secs_f64() * 1e3);
     figures.resident_memory("rss_mb", std::process::id());
     drop(model);
+    on_device(&files, config.models.device, figures).await?;
     chat_answers::measure(&files, against.map(|peer| (peer, store.dir())), figures).await?;
     if against == Some(Peer::LlamaCpp) {
         beside_llama_cpp(store.dir(), weights, figures).await?;
     }
+    Ok(())
+}
+
+/// The same weights on the device that the settings ask for, where it is another one than the processor.
+async fn on_device(files: &ModelFiles, device: DeviceChoice, figures: &mut Figures) -> anyhow::Result<()> {
+    if device == DeviceChoice::Cpu {
+        return Ok(());
+    }
+    let (files, options) = (files.clone(), LocalOptions { device, drafts: Drafts::Off, ..LocalOptions::default() });
+    let model = tokio::task::spawn_blocking(move || LanguageModel::local_with(&files, options)).await??;
+    figures.text("device", model.device());
+    if model.device().starts_with(DeviceChoice::Cpu.name()) {
+        return Ok(());
+    }
+    // The whole prompt is read until the first word comes.
+    let mut read = Vec::new();
+    for round in 0..=ROUNDS {
+        let messages = long_prompt(round);
+        let tokens = model.prompt(&messages)?.len();
+        let (_, first) = write(&model, messages, 1).await?;
+        // The first one warms up.
+        read.extend((round > 0).then_some((tokens, first)));
+    }
+    figures.number("device_prefill_tokens_per_s", rate(&read));
+    beside(&model, figures).await
+}
+
+/// A model whose tokens come from elsewhere, one with each piece of text: a device or a server.
+async fn beside(model: &LanguageModel, figures: &mut Figures) -> anyhow::Result<()> {
+    let (mut written, mut first_words) = (Vec::new(), Vec::new());
+    write(model, story(0), 4).await?;
+    for round in 1..=ROUNDS {
+        let (answer, first) = write(model, story(round), ANSWER_TOKENS).await?;
+        written.push(answer);
+        first_words.push(first);
+    }
+    figures.number("device_decode_tokens_per_s", rate(&written));
+    figures.number("device_first_words_ms", super::percentile(&mut first_words, 0.5).as_secs_f64() * 1e3);
     Ok(())
 }
 
@@ -114,6 +160,14 @@ fn rate(samples: &[(usize, Duration)]) -> f64 {
 
 /// Reads a long prompt and asks for the probability of one next token, so that nothing is written.
 async fn read_prompt(model: &LanguageModel, round: usize) -> anyhow::Result<(usize, Duration)> {
+    let messages = long_prompt(round);
+    let tokens = model.prompt(&messages)?.len();
+    let started = Instant::now();
+    model.score_next(messages, vec!["Yes".to_owned()]).await?;
+    Ok((tokens, started.elapsed()))
+}
+
+fn long_prompt(round: usize) -> Vec<ChatMessage> {
     let sentences: Vec<String> = (0..SENTENCES)
         .map(|number| {
             let (days, price) = (number * 7 + round + 3, number * 13 + round + 5);
@@ -122,40 +176,39 @@ async fn read_prompt(model: &LanguageModel, round: usize) -> anyhow::Result<(usi
             )
         })
         .collect();
-    let messages = vec![
+    vec![
         ChatMessage { role: Role::System, content: "Answer from the text.".to_owned() },
         ChatMessage { role: Role::User, content: sentences.join(" ") },
-    ];
-    let tokens = model.prompt(&messages)?.len();
-    let started = Instant::now();
-    model.score_next(messages, vec!["Yes".to_owned()]).await?;
-    Ok((tokens, started.elapsed()))
+    ]
+}
+
+fn story(round: usize) -> Vec<ChatMessage> {
+    let content = format!("Write a long story about a tent, a stove and {} rainy days.", round + 2);
+    vec![ChatMessage { role: Role::User, content }]
 }
 
 /// Has an answer written; returns its tokens after the first words with the time they took, and the time to those.
-async fn write_answer(
+async fn write(
     model: &LanguageModel,
-    round: usize,
+    messages: Vec<ChatMessage>,
     tokens_max: usize,
 ) -> anyhow::Result<((usize, Duration), Duration)> {
-    let request = GenerateRequest {
-        messages: vec![ChatMessage {
-            role: Role::User,
-            content: format!("Write a long story about a tent, a stove and {} rainy days.", round + 2),
-        }],
-        tokens_max,
-        sampling: Sampling::GREEDY,
-        stop: vec![],
-        seed: 0,
-    };
+    let request =
+        GenerateRequest { messages, tokens_max, sampling: Sampling::GREEDY, stop: vec![], seed: 0, grammar: None };
     let started = Instant::now();
     let mut generation = model.generate(request)?;
     let first = generation.next().await.context("the model wrote nothing")??;
     let first_at = started.elapsed();
-    let mut rest = String::new();
+    let (mut rest, mut pieces) = (String::new(), 0);
     while let Some(piece) = generation.next().await {
         rest.push_str(&piece?);
+        pieces += 1;
     }
-    let tokens = model.count_tokens(&format!("{first}{rest}"))? - model.count_tokens(&first)?;
+    // Servers do not show their tokens, but mostly send one at a time.
+    let tokens = if model.is_remote() {
+        pieces
+    } else {
+        model.count_tokens(&format!("{first}{rest}"))? - model.count_tokens(&first)?
+    };
     Ok(((tokens, started.elapsed().saturating_sub(first_at)), first_at))
 }

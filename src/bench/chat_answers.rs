@@ -124,7 +124,8 @@ async fn write(
     messages: Vec<ChatMessage>,
     tokens_max: usize,
 ) -> anyhow::Result<(usize, String)> {
-    let request = GenerateRequest { messages, tokens_max, sampling: Sampling::GREEDY, stop: vec![], seed: 0 };
+    let request =
+        GenerateRequest { messages, tokens_max, sampling: Sampling::GREEDY, stop: vec![], seed: 0, grammar: None };
     let text = model.generate(request)?.text().await?;
     Ok((model.count_tokens(&text)?, text))
 }

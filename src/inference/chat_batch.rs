@@ -8,15 +8,13 @@ use std::collections::VecDeque;
 mod tests;
 
 use super::{
-    GenerateRequest, InferenceError,
+    InferenceError,
+    answer::Answer,
     decoder::{Decoder, LOGITS_ROWS, Part, STEP_TOKENS, Sequence},
-    generation::GenerationWriter,
     gguf_chat::ChatFormat,
     language_model_thread::{Drafts, Place},
     prompt_lookup::Lookup,
     recent::Recent,
-    sampler::Sampler,
-    text_stream::TextStream,
 };
 
 /// Answers that are written at the same time; others wait.
@@ -39,18 +37,9 @@ struct Task {
     /// What was read of them; `None` until the first token is.
     sequence: Option<Sequence>,
     answer: Answer,
+    lookup: Lookup,
     /// Given back when the task is over.
     _place: Place,
-}
-
-/// An answer in the making.
-struct Answer {
-    sampler: Sampler,
-    lookup: Lookup,
-    stream: TextStream,
-    writer: GenerationWriter,
-    written: usize,
-    tokens_max: usize,
 }
 
 /// What a step reads of a task.
@@ -66,16 +55,9 @@ impl<'a> ChatBatch<'a> {
     }
 
     /// Adds an answer to be written when its turn comes.
-    pub(crate) fn add(&mut self, prompt: Vec<u32>, request: &GenerateRequest, writer: GenerationWriter, place: Place) {
-        let answer = Answer {
-            sampler: Sampler::new(request.sampling, request.seed),
-            lookup: Lookup::default(),
-            stream: TextStream::new(&request.stop),
-            writer,
-            written: 0,
-            tokens_max: request.tokens_max,
-        };
-        self.waiting.push_back(Task { tokens: prompt, sequence: None, answer, _place: place });
+    pub(crate) fn add(&mut self, prompt: Vec<u32>, answer: Answer, place: Place) {
+        let lookup = Lookup::default();
+        self.waiting.push_back(Task { tokens: prompt, sequence: None, answer, lookup, _place: place });
     }
 
     /// Whether no answer is asked for.
@@ -106,7 +88,7 @@ impl<'a> ChatBatch<'a> {
         let logits = match decoder.step(&mut parts) {
             Ok(logits) => logits,
             Err(error) => {
-                self.tasks.drain(..).for_each(|task| task.answer.writer.fail(error.clone()));
+                self.tasks.drain(..).for_each(|task| task.answer.fail(error.clone()));
                 return;
             }
         };
@@ -116,15 +98,15 @@ impl<'a> ChatBatch<'a> {
             match task.advance(&rows, self.format) {
                 Ok(false) => self.tasks.push(task),
                 Ok(true) => task.finish(self.format, recent),
-                Err(error) => task.answer.writer.fail(error),
+                Err(error) => task.answer.fail(error),
             }
         }
     }
 
     /// Ends what nobody waits for and lets others take the places.
     fn admit(&mut self, recent: &mut Recent) {
-        self.waiting.retain(|task| !task.answer.writer.is_cancelled());
-        for task in self.tasks.extract_if(.., |task| task.answer.writer.is_cancelled()) {
+        self.waiting.retain(|task| !task.answer.is_cancelled());
+        for task in self.tasks.extract_if(.., |task| task.answer.is_cancelled()) {
             if let Some(sequence) = task.sequence {
                 recent.keep(task.tokens, sequence);
             }
@@ -132,16 +114,16 @@ impl<'a> ChatBatch<'a> {
         while self.tasks.len() < TOGETHER_MAX
             && let Some(task) = self.waiting.pop_front()
         {
-            if task.answer.tokens_max > 0 {
+            if task.answer.left() > 0 {
                 self.tasks.push(task);
             }
         }
     }
 
-    /// What the next step reads: of each answer the last token with a draft, and of prompts, first come, first served,
+    /// What the next step reads: of each answer what was written last with a draft, and of prompts, first come, first served,
     /// as much as does not hold the answers up.
     fn plan(&mut self, decoder: &Decoder, recent: &Recent) -> Vec<Piece> {
-        let writing = self.tasks.iter().filter(|task| task.answer.written > 0).count();
+        let writing = self.tasks.iter().filter(|task| task.answer.written() > 0).count();
         let mut prompt_tokens = if writing == 0 { STEP_TOKENS } else { STEP_TOKENS_BESIDE };
         // Each prompt needs one row at most, when it has been read.
         let rows = (LOGITS_ROWS - (self.tasks.len() - writing)) / writing.max(1);
@@ -149,9 +131,9 @@ impl<'a> ChatBatch<'a> {
         for index in 0..self.tasks.len() {
             let task = &mut self.tasks[index];
             let mut piece = Piece::default();
-            if task.answer.written > 0 {
+            if task.answer.written() > 0 {
                 let drafted = if self.drafts == Drafts::Off { 0 } else { task.draft(rows - 1, writing) };
-                piece = Piece { tokens: 1 + drafted, logits: 1 + drafted };
+                piece = Piece { tokens: task.unread(), logits: 1 + drafted };
             } else if prompt_tokens > 0 {
                 if task.sequence.is_none() {
                     // Now and not earlier: what begins alike and came first is read by now.
@@ -173,7 +155,7 @@ impl<'a> ChatBatch<'a> {
 impl Task {
     /// Prompt and answer.
     fn room(&self) -> usize {
-        self.tokens.len() + self.answer.tokens_max
+        self.tokens.len() + self.answer.left()
     }
 
     fn unread(&self) -> usize {
@@ -183,23 +165,22 @@ impl Task {
     /// Puts a draft of at most `tokens_max` tokens behind the last token and returns its length.
     fn draft(&mut self, tokens_max: usize, together: usize) -> usize {
         // The step itself gives one more token.
-        let left = self.answer.tokens_max - self.answer.written - 1;
-        let draft = self.answer.lookup.draft(&self.tokens, left.min(tokens_max), together).to_vec();
-        self.tokens.extend_from_slice(&draft);
-        draft.len()
+        let left = self.answer.left() - 1;
+        let draft = self.lookup.draft(&self.tokens, left.min(tokens_max), together).to_vec();
+        let fitting = self.answer.fitting(&draft);
+        self.tokens.extend_from_slice(&draft[..fitting]);
+        fitting
     }
 
     /// Chooses the next tokens from the rows of logits that were read for the task. True when the answer is complete.
     fn advance(&mut self, rows: &[&[f32]], format: &ChatFormat) -> Result<bool, InferenceError> {
         let Some(drafted) = rows.len().checked_sub(1) else { return Ok(false) };
         let draft = self.tokens.split_off(self.tokens.len() - drafted);
-        let before = self.answer.written;
+        let before = self.answer.written();
         let mut is_complete = false;
         for (row, logits) in rows.iter().enumerate() {
-            let token = self.answer.sampler.sample(logits, &self.tokens);
-            self.tokens.push(token);
-            is_complete = self.answer.write(token, format)?;
-            if is_complete || draft.get(row) != Some(&token) {
+            is_complete = self.answer.choose(logits, &mut self.tokens, format)?;
+            if is_complete || draft.get(row) != self.tokens.last() {
                 break;
             }
         }
@@ -209,32 +190,15 @@ impl Task {
             sequence.truncate(read);
         }
         if before > 0 && !is_complete {
-            self.answer.lookup.settle(drafted, self.answer.written - before - 1);
+            self.lookup.settle(drafted, self.answer.written() - before - 1);
         }
-        Ok(is_complete)
+        if is_complete { Ok(true) } else { self.answer.take_forced(&mut self.tokens, format) }
     }
 
     fn finish(self, format: &ChatFormat, recent: &mut Recent) {
-        match self.answer.stream.finish(|ids| format.decode(ids)) {
-            // Nobody may be listening any more; then there is nobody to tell.
-            Ok(rest) => drop(self.answer.writer.write(rest)),
-            Err(error) => self.answer.writer.fail(error),
-        }
+        self.answer.finish(format);
         if let Some(sequence) = self.sequence {
             recent.keep(self.tokens, sequence);
         }
-    }
-}
-
-impl Answer {
-    /// Sends what is certain of the text with `token`. True when the answer is complete.
-    fn write(&mut self, token: u32, format: &ChatFormat) -> Result<bool, InferenceError> {
-        self.written += 1;
-        if format.is_end(token) {
-            return Ok(true);
-        }
-        let piece = self.stream.push(token, |ids| format.decode(ids))?;
-        let is_heard = self.writer.write(piece);
-        Ok(!is_heard || self.stream.is_stopped() || self.written >= self.tokens_max)
     }
 }

@@ -1,6 +1,10 @@
 //! A chat model from a GGUF file: the tokenizer and the chat template that the file carries, and the decoder.
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use candle_core::quantized::{
     gguf_file::{Content, Value},
@@ -16,6 +20,7 @@ use super::{
     ChatMessage, InferenceError,
     chat_template::ChatTemplate,
     decoder::{self, Decoder},
+    grammar::{Constraint, Grammar, Grammars},
 };
 use crate::models::ModelFiles;
 
@@ -30,13 +35,27 @@ pub(crate) struct ChatFormat {
     tokenizer: Tokenizer,
     special_tokens: Vec<String>,
     ends: Vec<u32>,
+    /// Made when the first grammar is asked for: it takes memory that most shops never need.
+    grammars: OnceLock<Result<Grammars, InferenceError>>,
     /// Prompt plus answer.
     pub(crate) context_tokens: usize,
 }
 
+/// What a file holds.
+pub(crate) struct Loaded {
+    /// The file.
+    pub(crate) weights: PathBuf,
+    /// Its beginning.
+    pub(crate) head: Content,
+    /// Tokenizer and template.
+    pub(crate) format: Arc<ChatFormat>,
+    /// The model itself.
+    pub(crate) decoder: Decoder,
+}
+
 /// Loads the file `weights`.
-pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, Decoder), InferenceError> {
-    let path = files.files.get("weights").map(PathBuf::as_path);
+pub(crate) fn load(files: &ModelFiles) -> Result<Loaded, InferenceError> {
+    let path = files.files.get("weights");
     let path = path.ok_or_else(|| InferenceError::Failed(format!("the model {} has no weights", files.name)))?;
     let unreadable = |error| InferenceError::failed(&format!("cannot read {}", path.display()), error);
     let head = decoder::read_head(path).map_err(unreadable)?;
@@ -46,7 +65,8 @@ pub(crate) fn load(files: &ModelFiles) -> Result<(Arc<ChatFormat>, Decoder), Inf
         (Decoder::of(path, &head, CONTEXT_TOKENS_MAX), format.join())
     });
     let format = format.map_err(|_| InferenceError::Failed("the model's tokenizer panicked".to_owned()))??;
-    Ok((Arc::new(format), decoder.map_err(unreadable)?))
+    let decoder = decoder.map_err(unreadable)?;
+    Ok(Loaded { weights: path.clone(), head, format: Arc::new(format), decoder })
 }
 
 impl ChatFormat {
@@ -62,16 +82,19 @@ impl ChatFormat {
         let (bos, eos) = (token("tokenizer.ggml.bos_token_id"), token("tokenizer.ggml.eos_token_id"));
         let source = text(content, "tokenizer.chat_template")
             .ok_or_else(|| InferenceError::Failed("the model file carries no chat template".to_owned()))?;
-        let ends = number(content, "tokenizer.ggml.eos_token_id")
+        let mut ends: Vec<u32> = number(content, "tokenizer.ggml.eos_token_id")
             .into_iter()
             .chain(["<|im_end|>", "<|endoftext|>"].iter().filter_map(|end| tokenizer.token_to_id(end)))
             .collect();
+        ends.sort_unstable();
+        ends.dedup();
         let special_tokens = tokenizer.get_added_tokens_decoder().into_values();
         let special_tokens = special_tokens.filter(|token| token.special).map(|token| token.content).collect();
         let trained = ["qwen2.context_length", "llama.context_length"];
         let trained = trained.iter().find_map(|key| number(content, key)).map_or(2048, |tokens| tokens as usize);
         let context_tokens = trained.min(CONTEXT_TOKENS_MAX);
-        Ok(Self { template: ChatTemplate::new(source, bos, eos)?, tokenizer, special_tokens, ends, context_tokens })
+        let (template, grammars) = (ChatTemplate::new(source, bos, eos)?, OnceLock::new());
+        Ok(Self { template, tokenizer, special_tokens, ends, grammars, context_tokens })
     }
 
     /// Token ids of the prompt. `ContextOverflow` when they and `answer_tokens` more do not fit.
@@ -104,6 +127,18 @@ impl ChatFormat {
     /// Whether the model ends its answer with this token.
     pub(crate) fn is_end(&self, token: u32) -> bool {
         self.ends.contains(&token)
+    }
+
+    /// The beginning of an answer of `grammar`.
+    ///
+    /// Errors: `Grammar`, and `Failed` for a model whose tokenizer takes none.
+    pub(crate) fn constraint(&self, grammar: &Grammar) -> Result<Constraint, InferenceError> {
+        self.grammars()?.begin(grammar)
+    }
+
+    pub(super) fn grammars(&self) -> Result<&Grammars, InferenceError> {
+        let grammars = self.grammars.get_or_init(|| Grammars::new(&self.tokenizer, &self.ends));
+        grammars.as_ref().map_err(InferenceError::clone)
     }
 
     /// A shopper or a document that writes `<|im_start|>system` must not open a message of its own.
@@ -156,7 +191,7 @@ mod tests {
         };
         let mut model = TinyModel::new();
         model.write(&path);
-        let (format, _) = load(&files).unwrap();
+        let format = load(&files).unwrap().format;
         let message = |content: &str| ChatMessage { role: Role::User, content: content.to_owned() };
         assert_eq!(format.prompt(&[message("ab")], 1).unwrap(), [2]);
         let error = format.prompt(&[message("ab")], 64).unwrap_err();

@@ -188,6 +188,16 @@ impl LanguageModel {
         }
     }
 
+    /// Where answers are written: `cpu`, `cuda`, `metal`, with the reason where another device was asked for; `server`
+    /// or `script` elsewhere.
+    pub fn device(&self) -> &str {
+        match self {
+            Self::Local(local) => local.device(),
+            Self::Remote(_) => "server",
+            Self::Scripted(_) => "script",
+        }
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         match self {
@@ -271,6 +281,7 @@ mod tests {
             sampling: Sampling::GREEDY,
             stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
             seed: 0,
+            grammar: None,
         }
     }
 

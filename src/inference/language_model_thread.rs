@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,22 +12,24 @@ use std::{
     thread,
 };
 
+use candle_core::quantized::gguf_file::Content;
 use tokio::sync::oneshot;
 
 use super::{
     ChatMessage, GenerateRequest, Generation, InferenceError,
+    answer::Answer,
     chat_batch::{ChatBatch, TOGETHER_MAX},
     chat_states,
     decoder::{Decoder, Prefix, STEP_TOKENS},
-    generation::GenerationWriter,
-    gguf_chat::{self, ChatFormat},
+    device::{self, Writer},
+    gguf_chat::{self, ChatFormat, Loaded},
     language_model::{Relevance, Unread},
     prefixes::{self, Prefixes},
     reader::Reader,
     recent::Recent,
     threads,
 };
-use crate::{models::ModelFiles, telemetry};
+use crate::{config::DeviceChoice, models::ModelFiles, telemetry};
 
 /// Answers that may wait for a place among those that are written: each takes seconds, so a longer queue would only make
 /// people wait in vain.
@@ -53,17 +56,32 @@ pub enum Drafts {
 }
 
 /// How a model runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LocalOptions {
+    /// Where answers are written.
+    pub device: DeviceChoice,
     /// For measurements.
     pub drafts: Drafts,
     /// In place of the reader that comes with the program.
     pub reader: Option<Reader>,
 }
 
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Cpu, drafts: Drafts::On, reader: None }
+    }
+}
+
 enum Job {
-    Generate { prompt: Vec<u32>, request: GenerateRequest, writer: GenerationWriter, place: Place },
+    Write(Writing),
     Ask(Question, Place),
+}
+
+/// An answer to write.
+pub(super) struct Writing {
+    pub(super) prompt: Vec<u32>,
+    pub(super) answer: Answer,
+    pub(super) place: Place,
 }
 
 /// What is answered at once, between two steps of the answers.
@@ -73,6 +91,28 @@ enum Question {
     ReadAhead { prompts: Vec<Vec<u32>> },
     StatesAfter { prompt: Vec<u32>, questions: Vec<Vec<u32>>, layers: usize, reply: StatesReply },
     States { beginning: Vec<u32>, prompts: Vec<Vec<u32>>, reply: StatesReply },
+}
+
+/// The thread that writes answers.
+enum Desk {
+    Decoder(Sender<Job>),
+    Device(Sender<Writing>),
+}
+
+impl Desk {
+    /// Hands an answer over; one that nobody takes any more ends with `Stopped`.
+    fn give(&self, writing: Writing) {
+        let refused = match self {
+            Self::Decoder(jobs) => jobs.send(Job::Write(writing)).err().and_then(|refused| match refused.0 {
+                Job::Write(writing) => Some(writing),
+                Job::Ask(..) => None,
+            }),
+            Self::Device(jobs) => jobs.send(writing).err().map(|refused| refused.0),
+        };
+        if let Some(writing) = refused {
+            writing.answer.fail(InferenceError::Stopped);
+        }
+    }
 }
 
 /// A limited number of places for jobs of one kind: the bound of the queue.
@@ -115,6 +155,8 @@ pub struct LocalLanguageModel {
     name: String,
     format: Arc<ChatFormat>,
     jobs: Sender<Job>,
+    /// Where answers are written.
+    writer: Writer,
     answers: Places,
     questions: Places,
     /// Chats that still have to be read ahead.
@@ -134,7 +176,27 @@ impl fmt::Debug for LocalLanguageModel {
 impl LocalLanguageModel {
     /// Loads the model and moves it onto its thread.
     pub(crate) fn start(files: &ModelFiles, options: LocalOptions) -> Result<Self, InferenceError> {
-        let (format, decoder) = gguf_chat::load(files)?;
+        let device = options.device;
+        Self::start_with(files, options, |weights, head, format| Ok(device::start(device, weights, head, format)))
+    }
+
+    /// The same with answers written by candle on any of its devices.
+    #[cfg(test)]
+    pub(super) fn start_on_candle(files: &ModelFiles, device: candle_core::Device) -> Result<Self, InferenceError> {
+        let options = LocalOptions { drafts: Drafts::Off, ..LocalOptions::default() };
+        Self::start_with(files, options, |weights, head, format| {
+            let jobs = super::candle_chat::start(device, weights, head, Arc::clone(format))?;
+            Ok(Writer { jobs: Some(jobs), name: "candle".to_owned() })
+        })
+    }
+
+    fn start_with(
+        files: &ModelFiles,
+        options: LocalOptions,
+        writer: impl FnOnce(PathBuf, Content, &Arc<ChatFormat>) -> Result<Writer, InferenceError>,
+    ) -> Result<Self, InferenceError> {
+        let Loaded { weights, head, format, decoder } = gguf_chat::load(files)?;
+        let writer = writer(weights, head, &format)?;
         // Unbounded, because every job has a place of a limited number.
         let (jobs, queue) = channel();
         let to_read = Arc::new(AtomicUsize::new(0));
@@ -159,6 +221,7 @@ impl LocalLanguageModel {
             name: files.name.clone(),
             format,
             jobs,
+            writer,
             answers,
             questions,
             to_read,
@@ -169,11 +232,24 @@ impl LocalLanguageModel {
         })
     }
 
+    /// A grammar is compiled on a thread for such work: the first one takes a while to prepare for.
     pub(crate) fn generate(&self, request: GenerateRequest) -> Result<Generation, InferenceError> {
         let prompt = self.format.prompt(&request.messages, request.tokens_max)?;
         let place = self.answers.take()?;
         let (writer, generation) = Generation::channel();
-        self.submit(Job::Generate { prompt, request, writer, place })?;
+        let desk = self.writer.jobs.clone().map_or_else(|| Desk::Decoder(self.jobs.clone()), Desk::Device);
+        let Some(grammar) = request.grammar.clone() else {
+            desk.give(Writing { prompt, answer: Answer::new(&request, None, writer), place });
+            return Ok(generation);
+        };
+        let format = Arc::clone(&self.format);
+        tokio::task::spawn_blocking(move || match format.constraint(&grammar) {
+            Ok(constraint) => {
+                let answer = Answer::new(&request, Some(constraint), writer);
+                desk.give(Writing { prompt, answer, place });
+            }
+            Err(error) => writer.fail(error),
+        });
         Ok(generation)
     }
 
@@ -270,6 +346,10 @@ impl LocalLanguageModel {
         Ok(self.format.encode(text)?.len())
     }
 
+    pub(crate) fn device(&self) -> &str {
+        &self.writer.name
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -304,8 +384,8 @@ impl Owner {
                 queue.try_recv()
             };
             match job {
-                Ok(Job::Generate { prompt, request, writer, place }) => {
-                    batch.add(prompt, &request, writer, place);
+                Ok(Job::Write(Writing { prompt, answer, place })) => {
+                    batch.add(prompt, answer, place);
                     // Others may have come at the same time.
                     continue;
                 }

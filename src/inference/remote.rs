@@ -28,7 +28,7 @@ use tokio::{
 pub use error::RemoteError;
 
 use super::{
-    ChatMessage, GenerateRequest, Generation, InferenceError, Role, Sampling, generation::GenerationWriter,
+    ChatMessage, GenerateRequest, Generation, Grammar, InferenceError, Role, Sampling, generation::GenerationWriter,
     text_stream::TextStream,
 };
 use crate::{
@@ -42,6 +42,17 @@ use standing::Standing;
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the text of one token has at most, with room to spare: a server that sends more ignores the limit.
 const TOKEN_BYTES_MAX: usize = 128;
+
+/// What came of an answer.
+enum Written {
+    Heard {
+        text: String,
+        /// By the limit of tokens or a stop text.
+        is_cut: bool,
+    },
+    /// The asker has gone or wants no more.
+    Unheard,
+}
 
 /// A handle to the server.
 pub struct RemoteLanguageModel {
@@ -90,6 +101,9 @@ impl RemoteLanguageModel {
 
     /// Starts an answer; it is written by a task of its own, which ends when nobody listens any more.
     pub(crate) fn generate(self: &Arc<Self>, request: GenerateRequest) -> Result<Generation, InferenceError> {
+        if matches!(request.grammar, Some(Grammar::Regex(_) | Grammar::Lark(_))) {
+            return Err(InferenceError::Grammar("a model server takes JSON schemas only".to_owned()));
+        }
         let place = self.place()?;
         let (writer, generation) = Generation::channel();
         let model = Arc::clone(self);
@@ -97,8 +111,9 @@ impl RemoteLanguageModel {
             let written = model.write_in_time(&request, &writer).await;
             // The place is free before the asker sees the end and may ask again.
             drop(place);
-            if let Err(error) = written {
-                writer.fail(model.failed(error));
+            let written = written.map_err(|error| model.failed(error));
+            if let Err(error) = written.and_then(|written| model.fits(&request, &written)) {
+                writer.fail(error);
             }
         });
         Ok(generation)
@@ -141,6 +156,7 @@ impl RemoteLanguageModel {
             sampling: Sampling::GREEDY,
             stop: Vec::new(),
             seed: 0,
+            grammar: None,
         };
         let body = wire::streamed(self.name(), &request, &self.settings.extra_body);
         let patience = self.settings.first_token_timeout_s.duration();
@@ -176,33 +192,56 @@ impl RemoteLanguageModel {
         })
     }
 
-    async fn write_in_time(&self, request: &GenerateRequest, writer: &GenerationWriter) -> Result<(), RemoteError> {
+    async fn write_in_time(
+        &self,
+        request: &GenerateRequest,
+        writer: &GenerationWriter,
+    ) -> Result<Written, RemoteError> {
         let after = self.settings.timeout_s.duration();
         let late = |_| Err(RemoteError::TimedOut { what: "whole answer", setting: "timeout_s", after });
         timeout(after, self.write(request, writer)).await.unwrap_or_else(late)
     }
 
-    async fn write(&self, request: &GenerateRequest, writer: &GenerationWriter) -> Result<(), RemoteError> {
+    async fn write(&self, request: &GenerateRequest, writer: &GenerationWriter) -> Result<Written, RemoteError> {
         let body = wire::streamed(self.name(), request, &self.settings.extra_body);
         let begin = self.persist(|| self.begin(&body));
-        let Some(begun) = unless_cancelled(writer, begin).await else { return Ok(()) };
+        let Some(begun) = unless_cancelled(writer, begin).await else { return Ok(Written::Unheard) };
         let (mut answer, mut text) = begun?;
         let mut bytes_left = request.tokens_max.saturating_mul(TOKEN_BYTES_MAX);
         let mut stream = TextStream::new(&request.stop);
+        let mut whole = String::new();
         while let Some(piece) = text {
             bytes_left = bytes_left
                 .checked_sub(piece.len())
                 .ok_or_else(|| RemoteError::Malformed("far more text than was asked for".to_owned()))?;
-            if !writer.write(stream.release(&piece)) || stream.is_stopped() {
+            let certain = stream.release(&piece);
+            whole.push_str(&certain);
+            if !writer.write(certain) || stream.is_stopped() {
                 break;
             }
             let Some(next) = unless_cancelled(writer, self.next_text(&mut answer)).await else { break };
             text = next?;
         }
         self.standing.note_answer();
+        let is_cut = answer.is_cut() || stream.is_stopped();
         // Whole characters came in, so that nothing is left to decode.
-        writer.write(stream.finish(|_| Ok(String::new())).unwrap_or_default());
-        Ok(())
+        let rest = stream.finish(|_| Ok(String::new())).unwrap_or_default();
+        whole.push_str(&rest);
+        writer.write(rest);
+        Ok(if writer.is_cancelled() { Written::Unheard } else { Written::Heard { text: whole, is_cut } })
+    }
+
+    /// Whether an answer is JSON where that was asked for; that it keeps to the schema is the server's part.
+    fn fits(&self, request: &GenerateRequest, written: &Written) -> Result<(), InferenceError> {
+        match written {
+            Written::Heard { text, is_cut }
+                if request.grammar.is_some() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() =>
+            {
+                let incomplete = || InferenceError::Incomplete { tokens: Self::count_tokens(text) };
+                Err(if *is_cut { incomplete() } else { self.named(RemoteError::NoSchema) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One try, up to the first words.

@@ -67,6 +67,7 @@ fn request(content: &str, tokens_max: usize) -> GenerateRequest {
         sampling: Sampling::GREEDY,
         stop: Vec::new(),
         seed: 0,
+        grammar: None,
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use shoptalk::{
     config::{Config, RemoteConfig, Secret},
     inference::{
-        ChatMessage, GenerateRequest, Generation, InferenceError, LanguageModel, LanguageModelSlot, RemoteError, Role,
-        Sampling, Unread,
+        ChatMessage, GenerateRequest, Generation, Grammar, InferenceError, LanguageModel, LanguageModelSlot,
+        RemoteError, Role, Sampling, Unread,
     },
     message::Language,
     prompts::Prompts,
@@ -46,6 +46,7 @@ fn request(stop: &[&str]) -> GenerateRequest {
         sampling: Sampling::GREEDY,
         stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
         seed: 0,
+        grammar: None,
     }
 }
 
@@ -159,6 +160,27 @@ async fn what_is_no_chat_completion_is_named() {
     server.order(Say::stream(&[&event(&"x".repeat(20 * 1000))], End::Repeats));
     let (_, error) = all(model(&server).generate(request(&[])).unwrap()).await;
     assert!(matches!(error, Some(RemoteError::Malformed(_))), "a server that ignores the limit: {error:?}");
+}
+
+#[tokio::test]
+async fn a_schema_is_sent_and_what_does_not_keep_to_it_is_named() {
+    let server = ModelServer::start().await;
+    let schema = json!({"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]});
+    let formed = GenerateRequest { grammar: Some(Grammar::JsonSchema(schema.clone())), ..request(&[]) };
+    server.order(Say::words(&["{\"question\": ", "\"多少钱？\"}"]));
+    let text = model(&server).generate(formed.clone()).unwrap().text().await.unwrap();
+    assert_eq!(text, "{\"question\": \"多少钱？\"}");
+    assert_eq!(server.asked()[0].body["response_format"]["json_schema"]["schema"], schema);
+    server.order(Say::words(&["What does it cost?"]));
+    let error = named(model(&server).generate(formed.clone()).unwrap().text().await.unwrap_err());
+    assert_eq!(error, RemoteError::NoSchema);
+    let last = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n";
+    server.order(Say::stream(&[&event("{\"question"), last], End::Ends));
+    let error = model(&server).generate(formed.clone()).unwrap().text().await.unwrap_err();
+    assert!(matches!(error, InferenceError::Incomplete { .. }), "{error}");
+    assert_eq!(model(&server).trouble(), None);
+    let pattern = GenerateRequest { grammar: Some(Grammar::Regex("a".to_owned())), ..formed };
+    assert!(matches!(model(&server).generate(pattern), Err(InferenceError::Grammar(_))));
 }
 
 #[tokio::test]

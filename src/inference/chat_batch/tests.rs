@@ -6,7 +6,11 @@ use futures::{FutureExt, executor::block_on};
 
 use super::*;
 use crate::{
-    inference::{ChatMessage, Generation, Role, Sampling, gguf_chat, language_model_thread::Places},
+    inference::{
+        ChatMessage, GenerateRequest, Generation, Grammar, Role, Sampling,
+        gguf_chat::{self, Loaded},
+        language_model_thread::Places,
+    },
     models::ModelStore,
 };
 
@@ -16,7 +20,8 @@ fn model() -> Option<(Arc<ChatFormat>, Decoder)> {
     if files.is_none() {
         println!("skipped: the model is not on this machine");
     }
-    gguf_chat::load(&files?).ok()
+    let Loaded { format, decoder, .. } = gguf_chat::load(&files?).ok()?;
+    Some((format, decoder))
 }
 
 fn request(content: &str, tokens_max: usize) -> GenerateRequest {
@@ -29,6 +34,7 @@ fn request(content: &str, tokens_max: usize) -> GenerateRequest {
         sampling: Sampling::GREEDY,
         stop: Vec::new(),
         seed: 3,
+        grammar: None,
     }
 }
 
@@ -36,7 +42,8 @@ fn request(content: &str, tokens_max: usize) -> GenerateRequest {
 fn ask(batch: &mut ChatBatch, request: &GenerateRequest) -> Generation {
     let prompt = batch.format.prompt(&request.messages, request.tokens_max).unwrap();
     let (writer, generation) = Generation::channel();
-    batch.add(prompt, request, writer, Places::new(1).take().unwrap());
+    let constraint = request.grammar.as_ref().map(|grammar| batch.format.constraint(grammar).unwrap());
+    batch.add(prompt, Answer::new(request, constraint, writer), Places::new(1).take().unwrap());
     generation
 }
 
@@ -55,13 +62,23 @@ fn written(generation: &mut Generation) -> Option<String> {
 
 /// The answer to one request and the steps that it took.
 fn alone(format: &ChatFormat, decoder: &mut Decoder, drafts: Drafts, request: &GenerateRequest) -> (String, usize) {
+    let (answer, steps) = attempt(format, decoder, drafts, request);
+    (answer.unwrap(), steps)
+}
+
+fn attempt(
+    format: &ChatFormat,
+    decoder: &mut Decoder,
+    drafts: Drafts,
+    request: &GenerateRequest,
+) -> (Result<String, InferenceError>, usize) {
     let (mut batch, mut recent, mut steps) = (ChatBatch::new(format, drafts), Recent::default(), 0);
     let generation = ask(&mut batch, request);
     while !batch.is_empty() {
         batch.step(decoder, &mut recent);
         steps += 1;
     }
-    (block_on(generation.text()).unwrap(), steps)
+    (block_on(generation.text()), steps)
 }
 
 const PASSAGE: &str = "Boots can be returned within 30 days if they were not worn outside, and we pay the postage inside \
@@ -115,6 +132,93 @@ fn answers_together_are_those_of_each_alone() {
     assert!(expected[..5].iter().all(|text| !text.is_empty()) && expected[6].is_empty());
 }
 
+/// Two questions about a text, each in its own words.
+fn questions() -> Grammar {
+    Grammar::JsonSchema(serde_json::json!({
+        "type": "object",
+        "properties": {
+            "first question of a customer": {"type": "string", "pattern": "^[A-Z][a-z0-9 ]{4,40}\\?$"},
+            "second question of a customer": {"type": "string", "pattern": "^[A-Z][a-z0-9 ]{4,40}\\?$"},
+            "语言": {"enum": ["英文", "中文"]},
+        },
+        "required": ["first question of a customer", "second question of a customer", "语言"],
+        "additionalProperties": false,
+    }))
+}
+
+#[test]
+fn answers_fit_their_grammar_whatever_stands_beside_them() {
+    let Some((format, mut decoder)) = model() else { return };
+    let ask_for = |grammar: Grammar, text: &str| GenerateRequest { grammar: Some(grammar), ..request(text, 120) };
+    let about = format!("{PASSAGE} Write two questions about this text in JSON.");
+    let pattern = "[a-z]{2,9}( [a-z]{2,9}){3,6}\\.";
+    let requests = [
+        ask_for(questions(), &about),
+        GenerateRequest { sampling: Sampling::at(1.2), ..ask_for(questions(), &about) },
+        ask_for(Grammar::Regex(pattern.to_owned()), &format!("Repeat this text word for word: {PASSAGE}")),
+        ask_for(Grammar::Regex("(运费|退货)(多少钱|要几天)？".to_owned()), "退货要几天？"),
+        request(&format!("Repeat this text word for word: {PASSAGE}"), 30),
+    ];
+    let (mut expected, mut steps) = (Vec::new(), Vec::new());
+    for request in &requests {
+        let without = alone(&format, &mut decoder, Drafts::Off, request);
+        let with = alone(&format, &mut decoder, Drafts::On, request);
+        assert_eq!(with.0, without.0, "drafts change nothing");
+        assert!(with.1 <= without.1);
+        steps.push(without.1);
+        expected.push(with.0);
+    }
+    for text in &expected[..2] {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert!(value["first question of a customer"].as_str().unwrap().ends_with('?'), "{text}");
+        assert!(["英文", "中文"].contains(&value["语言"].as_str().unwrap()), "{text}");
+    }
+    let written = format.encode(&expected[0]).unwrap().len();
+    assert!(
+        steps[0] + 10 < written,
+        "{} steps for {written} tokens, many of which can only be what they are",
+        steps[0]
+    );
+    assert!(regex::Regex::new(&format!("^{pattern}$")).unwrap().is_match(&expected[2]), "{}", expected[2]);
+    assert!(expected[3].ends_with('？') && expected[3].chars().count() <= 6, "{}", expected[3]);
+
+    let (mut batch, mut recent) = (ChatBatch::new(&format, Drafts::On), Recent::default());
+    let generations: Vec<Generation> = requests
+        .iter()
+        .map(|request| {
+            let generation = ask(&mut batch, request);
+            batch.step(&mut decoder, &mut recent);
+            generation
+        })
+        .collect();
+    while !batch.is_empty() {
+        batch.step(&mut decoder, &mut recent);
+    }
+    let texts: Vec<String> = generations.into_iter().map(|generation| block_on(generation.text()).unwrap()).collect();
+    assert_eq!(texts, expected);
+}
+
+#[test]
+fn half_a_text_of_a_grammar_is_an_error() {
+    let Some((format, mut decoder)) = model() else { return };
+    let whole = GenerateRequest { grammar: Some(questions()), ..request(&format!("{PASSAGE} Ask."), 120) };
+    let (text, _) = alone(&format, &mut decoder, Drafts::Off, &whole);
+    for cut in [
+        GenerateRequest { tokens_max: 1, ..whole.clone() },
+        GenerateRequest { tokens_max: 12, ..whole.clone() },
+        GenerateRequest { stop: vec!["question".to_owned()], ..whole.clone() },
+        GenerateRequest { stop: vec!["}".to_owned()], ..whole.clone() },
+    ] {
+        let (answer, _) = attempt(&format, &mut decoder, Drafts::On, &cut);
+        assert!(matches!(answer, Err(InferenceError::Incomplete { tokens }) if tokens <= cut.tokens_max), "{answer:?}");
+    }
+    let same = GenerateRequest { stop: vec!["never said".to_owned()], ..whole };
+    assert_eq!(alone(&format, &mut decoder, Drafts::On, &same).0, text);
+    // A text that may end anywhere is whole wherever it is cut.
+    let word = GenerateRequest { grammar: Some(Grammar::Regex("[a-z ]+".to_owned())), ..request("Hello", 5) };
+    assert!(!alone(&format, &mut decoder, Drafts::On, &word).0.is_empty());
+}
+
 #[test]
 fn a_long_prompt_does_not_stop_the_words_of_others() {
     let Some((format, mut decoder)) = model() else { return };
@@ -166,7 +270,8 @@ fn who_goes_makes_room_for_who_waits() {
     let mut generations: VecDeque<Generation> = (0..=TOGETHER_MAX)
         .map(|_| {
             let (writer, generation) = Generation::channel();
-            batch.add(format.prompt(&story.messages, 50).unwrap(), &story, writer, places.take().unwrap());
+            let answer = Answer::new(&story, None, writer);
+            batch.add(format.prompt(&story.messages, 50).unwrap(), answer, places.take().unwrap());
             generation
         })
         .collect();

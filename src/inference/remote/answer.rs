@@ -22,6 +22,7 @@ pub(super) struct Answer {
     /// The words of a server that does not stream.
     whole: Option<String>,
     is_complete: bool,
+    is_cut: bool,
 }
 
 impl Answer {
@@ -35,12 +36,13 @@ impl Answer {
             events: VecDeque::new(),
             whole: None,
             is_complete: false,
+            is_cut: false,
         };
         match kind.as_str() {
             "text/event-stream" | "" => Ok(Self { response: Some(response), ..answer }),
             "application/json" => {
                 let whole = wire::whole(&read(response).await?)?;
-                Ok(Self { whole: Some(whole), is_complete: true, ..answer })
+                Ok(Self { whole: Some(whole.text), is_complete: true, is_cut: whole.is_cut, ..answer })
             }
             _ => Err(RemoteError::Malformed(format!("content of the type {kind}"))),
         }
@@ -55,6 +57,7 @@ impl Answer {
             while let Some(event) = self.events.pop_front() {
                 let piece = wire::piece(&event)?;
                 self.is_complete |= piece.is_last || piece.is_done;
+                self.is_cut |= piece.is_cut;
                 if piece.is_done {
                     self.response = None;
                     self.events.clear();
@@ -78,6 +81,11 @@ impl Answer {
                 Err(error) => return Err(RemoteError::of_reading(&error)),
             }
         }
+    }
+
+    /// Whether it reached the limit of tokens, as far as the server tells.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Whether the model has come to its end, though the server may still hold the connection open.

@@ -42,6 +42,9 @@ pub enum RemoteError {
         "sent something else than a chat completion ({0}); check base_url under [models.remote], which mostly ends in /v1"
     )]
     Malformed(String),
+    /// It was given a JSON schema and wrote something else than JSON.
+    #[error("does not keep to a JSON schema (response_format)")]
+    NoSchema,
     /// It does not tell how probable its tokens are.
     #[error("gives no probabilities of tokens (logprobs)")]
     NoLogProbs,
@@ -72,7 +75,7 @@ impl RemoteError {
         match self {
             Self::Unreachable(_) | Self::BrokeOff(_) | Self::TimedOut { .. } | Self::Malformed(_) => true,
             Self::Refused { status, .. } => matches!(status, 300..=399 | 401..=405 | 500..),
-            Self::Reported(_) | Self::NoLogProbs => false,
+            Self::Reported(_) | Self::NoSchema | Self::NoLogProbs => false,
         }
     }
 
@@ -87,7 +90,7 @@ impl RemoteError {
             Self::BrokeOff(why) => Self::BrokeOff(words(why)),
             Self::Reported(message) => Self::Reported(words(message)),
             Self::Malformed(what) => Self::Malformed(words(what)),
-            other @ (Self::TimedOut { .. } | Self::NoLogProbs) => other,
+            other @ (Self::TimedOut { .. } | Self::NoSchema | Self::NoLogProbs) => other,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{RemoteError, sse::Event};
-use crate::inference::{ChatMessage, GenerateRequest};
+use crate::inference::{ChatMessage, GenerateRequest, Grammar};
 
 /// Stop texts that the API takes; `TextStream` finds the others.
 const STOPS_MAX: usize = 4;
@@ -26,6 +26,10 @@ pub(super) fn streamed(model: &str, request: &GenerateRequest, extra: &Map<Strin
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(STOPS_MAX).collect();
     if !stops.is_empty() {
         body.insert("stop".to_owned(), json!(stops));
+    }
+    if let Some(Grammar::JsonSchema(schema)) = &request.grammar {
+        let named = json!({"name": "answer", "strict": true, "schema": schema});
+        body.insert("response_format".to_owned(), json!({"type": "json_schema", "json_schema": named}));
     }
     body.into()
 }
@@ -66,6 +70,12 @@ struct Choice {
     logprobs: Option<LogProbs>,
 }
 
+impl Choice {
+    fn is_cut(&self) -> bool {
+        self.finish_reason.as_deref() == Some("length")
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Words {
     content: Option<String>,
@@ -98,6 +108,8 @@ pub(super) struct Piece {
     pub(super) text: String,
     /// The model has come to its end.
     pub(super) is_last: bool,
+    /// This end was the limit of tokens.
+    pub(super) is_cut: bool,
     /// Nothing more comes.
     pub(super) is_done: bool,
 }
@@ -117,17 +129,20 @@ pub(super) fn piece(event: &Event) -> Result<Piece, RemoteError> {
     let completion = completion(data)?;
     let first = completion.choices.into_iter().find(|choice| choice.index == 0);
     Ok(first.map_or_else(Piece::default, |choice| Piece {
+        is_cut: choice.is_cut(),
         is_last: choice.finish_reason.is_some(),
         text: choice.delta.and_then(|words| words.content).unwrap_or_default(),
         is_done: false,
     }))
 }
 
-/// The words of a whole answer, from a server that does not stream.
-pub(super) fn whole(body: &str) -> Result<String, RemoteError> {
+/// A whole answer as one piece, from a server that does not stream.
+pub(super) fn whole(body: &str) -> Result<Piece, RemoteError> {
     let first = completion(body)?.choices.into_iter().next();
+    let is_cut = first.as_ref().is_some_and(Choice::is_cut);
     let words = first.and_then(|choice| choice.message).and_then(|words| words.content);
-    words.ok_or_else(|| RemoteError::Malformed("an answer without words".to_owned()))
+    let text = words.ok_or_else(|| RemoteError::Malformed("an answer without words".to_owned()))?;
+    Ok(Piece { text, is_last: true, is_cut, is_done: true })
 }
 
 /// The tokens that may come next, in the order in which the server gives them; never empty.
@@ -191,6 +206,7 @@ mod tests {
             sampling: Sampling::GREEDY,
             stop: ["", "a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             seed: u64::MAX,
+            grammar: None,
         };
         let extra = json!({"chat_template_kwargs": {"enable_thinking": false}, "stream": false});
         let body = streamed("m", &request, extra.as_object().unwrap());
@@ -199,6 +215,10 @@ mod tests {
             "stop": ["a", "b", "c", "d"], "stream": true, "chat_template_kwargs": {"enable_thinking": false},
         });
         assert_eq!(body, expected);
+        let schema = json!({"type": "integer"});
+        let formed = GenerateRequest { grammar: Some(Grammar::JsonSchema(schema.clone())), ..request.clone() };
+        let format = &streamed("m", &formed, &Map::new())["response_format"];
+        assert_eq!((&format["type"], &format["json_schema"]["schema"]), (&json!("json_schema"), &schema));
         let warm =
             streamed("m", &GenerateRequest { sampling: Sampling::at(0.5), stop: vec![], ..request }, &Map::new());
         assert_eq!((&warm["seed"], warm.get("stop")), (&json!(i64::MAX), None));
@@ -213,6 +233,8 @@ mod tests {
         assert_eq!(read(r#"{"choices":[{"index":1,"delta":{"content":"other"}}]}"#), text(""));
         assert_eq!(read(r#"{"choices":[],"usage":{"total_tokens":3},"error":null}"#), text(""));
         assert!(read(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#).unwrap().is_last);
+        let cut = read(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#).unwrap();
+        assert!(cut.is_cut && cut.is_last);
         assert!(read(" [DONE] ").unwrap().is_done);
         for (data, message) in [
             (r#"{"error":{"message":"out of memory","code":500}}"#, "out of memory"),
