@@ -12,7 +12,7 @@ use crate::{
     language::sentences,
     message::{Citation, Language},
     retrieval::{
-        Found, Passage,
+        Found, Passage, kinds,
         lexical::{LexicalIndex, terms},
     },
 };
@@ -48,13 +48,29 @@ pub fn extract(question: &str, found: &Found, lexical: &LexicalIndex) -> Extract
             (span.replace('\n', " "), span)
         }
     };
-    let citation = Citation {
-        document: passage.document.clone(),
-        heading: passage.chunk.heading.clone(),
+    Extract { text, language: passage.chunk.language, citation: cited(found, quote) }
+}
+
+/// The sentences of a passage that say when a shop is open, after the name of their place.
+pub fn opening_hours(found: &Found) -> Extract {
+    let passage = &found.passage;
+    let parts = sentences(&passage.chunk.text);
+    let says_hours = |part: &&&str| kinds::has_clock_range(part);
+    let first = parts.iter().find(says_hours).copied().unwrap_or(&passage.chunk.text);
+    let last = parts.iter().rfind(says_hours).copied().unwrap_or(&passage.chunk.text);
+    let quote = span(&passage.chunk.text, first, last);
+    let colon = if passage.chunk.language == Language::Zh { "：" } else { ": " };
+    let text = format!("{}{colon}{}", place(passage), quote.replace('\n', " "));
+    Extract { text, language: passage.chunk.language, citation: cited(found, quote) }
+}
+
+fn cited(found: &Found, quote: String) -> Citation {
+    Citation {
+        document: found.passage.document.clone(),
+        heading: found.passage.chunk.heading.clone(),
         quote,
         score: found.score,
-    };
-    Extract { text, language: passage.chunk.language, citation }
+    }
 }
 
 /// The answer to a frequent question, with the question before it where it says nothing by itself.

@@ -8,6 +8,7 @@ mod snapshot;
 mod verification;
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
@@ -28,7 +29,7 @@ use crate::{
     },
     privacy,
     prompts::{Phrase, Prompts},
-    retrieval::{Found, Lookup, Question, bridge, vector::dot},
+    retrieval::{Found, Lookup, Question, bridge, lexical::{Term, terms}, vector::dot},
     storage::{StorageError, Store},
 };
 
@@ -56,6 +57,13 @@ const ROW_WITHIN: f32 = 1.2;
 const ROW_READ_WITHIN: f32 = 2.5;
 /// Most rows that are said together.
 const ROWS_MAX: usize = 8;
+/// Passages that state opening hours are said together when their ranking values before the second look lie this close to
+/// the best one's.
+const HOURS_WITHIN: f32 = 3.0;
+/// Stems of words that name no place by themselves.
+const PLACE_WORDS: [&str; 7] = ["shop", "store", "branch", "open", "hour", "time", "close"];
+/// Most places whose opening hours are said together.
+const HOURS_MAX: usize = 5;
 /// More rows are not translated: a shopper would wait for seconds, mostly in vain.
 const ROWS_TRANSLATED_MAX: usize = 3;
 /// From this probability on, a passage is near enough to be quoted when declining.
@@ -514,21 +522,19 @@ impl Engine {
         if rows.len() > 1 {
             let more = rows.len() > ROWS_MAX;
             rows.truncate(ROWS_MAX);
-            let place = answer::place(&rows[0].passage);
-            let extracts: Vec<Extract> = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
-            said.chunks = rows.iter().map(|found| found.passage.chunk.id.clone()).collect();
-            let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
-            let (list, language) = (list.join("\n"), extracts[0].language);
-            said.text = if rows.len() > ROWS_TRANSLATED_MAX && language != asked.language {
-                self.in_original(asked, &list)
-            } else {
-                self.in_language(asked, &list, language, &mut said).await
-            };
+            let extracts = rows.iter().map(|found| answer::extract(&question, found, lexical)).collect();
+            self.list(asked, &rows, extracts, &mut said).await;
             if more {
+                let place = answer::place(&rows[0].passage);
                 let words = self.prompts.say(asked.language, Phrase::MoreRows, context! { place });
                 said.text = format!("{}\n{words}", said.text);
             }
-            said.citations = extracts.into_iter().map(|extract| extract.citation).collect();
+            return said;
+        }
+        let hours = hours_together(&question, found);
+        if hours.len() > 1 {
+            let extracts = hours.iter().map(|found| answer::opening_hours(found)).collect();
+            self.list(asked, &hours, extracts, &mut said).await;
             return said;
         }
         let mut parts: Vec<String> = Vec::new();
@@ -543,6 +549,20 @@ impl Engine {
         }
         said.text = parts.join("\n\n");
         said
+    }
+
+    /// Says passages that answer together, one a line.
+    async fn list(&self, asked: &Asked<'_>, found: &[&Found], extracts: Vec<Extract>, said: &mut Said) {
+        said.chunks = found.iter().map(|found| found.passage.chunk.id.clone()).collect();
+        let list: Vec<String> = extracts.iter().map(|extract| format!("• {}", extract.text)).collect();
+        let list = list.join("\n");
+        let language = extracts.first().map_or(asked.language, |extract| extract.language);
+        said.text = if extracts.len() > ROWS_TRANSLATED_MAX && language != asked.language {
+            self.in_original(asked, &list)
+        } else {
+            self.in_language(asked, &list, language, said).await
+        };
+        said.citations = extracts.into_iter().map(|extract| extract.citation).collect();
     }
 
     /// The words of a passage in the shopper's language: translated and checked, or quoted with a word of explanation.
@@ -776,6 +796,27 @@ fn rows_together(found: &[Found]) -> Vec<&Found> {
     let mut rows: Vec<&Found> = found.iter().filter(together).collect();
     rows.sort_by_key(|found| found.place);
     rows
+}
+
+/// When a shop is open, each place has its own hours: of the passages of the best one's language that state some, those
+/// whose place the question names, or else all that are about as likely. Empty where hours are not what was asked.
+fn hours_together<'a>(question: &str, found: &'a [Found]) -> Vec<&'a Found> {
+    let Some(best) = found.first().filter(|found| found.features.states_hours) else { return Vec::new() };
+    let language = best.passage.chunk.language;
+    let stating: Vec<&Found> = found
+        .iter()
+        .filter(|other| other.features.states_hours && other.passage.chunk.language == language)
+        .filter(|other| best.first - other.first <= HOURS_WITHIN)
+        .take(HOURS_MAX)
+        .collect();
+    let asked: HashSet<String> = terms(question).into_iter().filter(|term| !term.stop).map(|term| term.text).collect();
+    // "Is the Leeds shop open?" names no place of "Aberfeldy (warehouse shop)".
+    let names = |term: &Term| asked.contains(&term.text) && !PLACE_WORDS.contains(&term.text.as_str());
+    let is_named = |found: &&&Found| terms(answer::place(&found.passage)).iter().any(names);
+    let named: Vec<&Found> = stating.iter().filter(is_named).copied().collect();
+    let mut together = if named.is_empty() { stating } else { named };
+    together.sort_by_key(|found| found.place);
+    together
 }
 
 fn traced(found: &Found) -> PassageTrace {

@@ -5,7 +5,7 @@
 
 pub mod bridge;
 pub mod concepts;
-mod kinds;
+pub(crate) mod kinds;
 pub mod lexical;
 pub mod ranking;
 pub mod records;
@@ -22,6 +22,7 @@ use crate::{
     storage::StoredChunk,
 };
 use concepts::{ConceptIndex, ConceptScores};
+use kinds::AnswerKind;
 use lexical::LexicalIndex;
 use similarity::{Similarities, Spread};
 use vector::{VectorError, VectorIndex, dot};
@@ -131,6 +132,8 @@ pub struct Features {
     pub cross_language: bool,
     /// The passage has the kind of answer that the question wants (an amount, a time); `None` when none is wanted.
     pub kind_fits: Option<bool>,
+    /// The question asks when a shop is open and the passage says so.
+    pub states_hours: bool,
     /// A quantity in the question lies in the range that the table row is for.
     pub in_range: Option<bool>,
 }
@@ -214,13 +217,15 @@ impl KnowledgeIndex {
                 let similarity = Similarities::of(&vectors, passage);
                 let bm25 = words.get(id);
                 let first_cell = passage.chunk.cells.first().map(|(_, value)| value.as_str());
+                let kind_fits = wanted.map(|kind| kinds::has(kind, &passage.chunk.text));
                 let mut features = Features {
                     coverage: self.lexical.coverage(&query, id),
                     bm25: bm25 / weight_max,
                     concepts: concepts.coverage(id),
                     concept_weight: concepts.weight(id),
                     cross_language: passage.chunk.language != question.language,
-                    kind_fits: wanted.map(|kind| kinds::has(kind, &passage.chunk.text)),
+                    kind_fits,
+                    states_hours: wanted == Some(AnswerKind::OpeningHours) && kind_fits == Some(true),
                     in_range: first_cell.and_then(|cell| kinds::in_range(&lookup.text, cell)),
                     ..Features::default()
                 };

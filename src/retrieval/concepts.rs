@@ -9,11 +9,10 @@ use std::{
     sync::LazyLock,
 };
 
-use regex::Regex;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
-use super::lexical::is_stop_word;
+use super::{kinds, lexical::is_stop_word};
 use crate::language::is_han;
 
 /// The rarest concept counts no more than this, in units of inverse document frequency.
@@ -86,12 +85,7 @@ fn concepts(text: &str) -> Vec<&'static [u32]> {
 
 /// What a passage is about without saying so: "Monday to Friday 9:00 – 18:00" are opening hours.
 fn implied(text: &str) -> Option<&'static [u32]> {
-    static HOURS: LazyLock<Regex> = LazyLock::new(|| {
-        let time = r"\d{1,2}[:.]\d\d(?:\s*[ap]\.?m)?|\d{1,2}\s*[ap]\.?m";
-        Regex::new(&format!(r"(?i)(?:{time})\.?\s*(?:-|–|—|~|to|until|and|至|到)\s*(?:{time})"))
-            .expect("a literal pattern")
-    });
-    if !HOURS.is_match(text) {
+    if !kinds::has_clock_range(text) {
         return None;
     }
     let words = stems(&Stemmer::create(Algorithm::English), "opening hours");

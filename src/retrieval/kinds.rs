@@ -12,6 +12,8 @@ pub enum AnswerKind {
     Money,
     /// A length of time.
     Duration,
+    /// When a shop is open.
+    OpeningHours,
 }
 
 struct Patterns {
@@ -19,6 +21,9 @@ struct Patterns {
     asks_duration: Regex,
     has_money: Regex,
     has_duration: Regex,
+    asks_hours: Regex,
+    clock_range: Regex,
+    weekday: Regex,
     quantity: Regex,
     between: Regex,
     up_to: Regex,
@@ -28,6 +33,7 @@ struct Patterns {
 }
 
 const UNIT: &str = r"(kg|kilos?|kilograms?|公斤|千克|g|grams?|克|cm|centimetres?|厘米|km|kilometres?|公里|l|litres?|升|€|euros?|eur|欧元|欧|£|pounds?|英镑|\$|dollars?|美元|¥|yuan|元)";
+const CLOCK: &str = r"(?:\d{1,2}[:.]\d\d(?:\s*[ap]\.?m)?|\d{1,2}\s*[ap]\.?m)";
 const NUMBER: &str = r"(\d+(?:[.,]\d+)?|[一二两三四五六七八九十]+)";
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
@@ -45,6 +51,13 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         has_duration: build(
             r"(?:\d|one|two|three|four|five|six|seven|eight|nine|ten|twelve|[一二两三四五六七八九十])\s*-?\s*(?:(?:working|business|calendar|full)\s+)?(?:hours?|days?|weeks?|months?|years?|minutes?|nights?|个?小时|个?工作日|天|日|周|个?星期|个?月|年|分钟)|same (?:day|evening)|overnight|lifetime|no warranty|not returnable|不能退",
         ),
+        asks_hours: build(
+            r"\b(?:opening|business|trading|store|shop|closing) (?:hours?|times?)\b|\b(?:when|what (?:time|hours|days)) (?:do|does|are|is) (?:you|your|the|any|it)\b[^?]{0,40}\b(?:open|close|closed|shut)\b|\b(?:are you|(?:is|are) (?:the|your|any) (?:[\w'-]+ ){0,2}(?:shops?|stores?|branch|branches)) (?:still |also )?(?:open|closed)\b|\bdo you (?:open|close)\b|营业时间|开放时间|开门时间|(?:几点|什么时候|何时|什么时间).{0,4}(?:开门|关门|营业|打烊|上班|下班)|(?:开到|营业到)几点|(?:周|星期|礼拜|今天|明天|晚上|节假日|周末).{0,6}(?:开门|营业|关门|开吗)|(?:开门|营业)吗",
+        ),
+        clock_range: build(&format!(r"{CLOCK}\.?\s*(?:-|–|—|~|to|until|till|and|至|到)\s*{CLOCK}")),
+        weekday: build(
+            r"\b(?:mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun)(?:days?|sdays?|nesdays?|rsdays?|urdays?)?\b|\b(?:daily|every day|weekdays?|weekends?)\b|周[一二三四五六日末]|星期[一二三四五六日天]|每[天日]|工作日",
+        ),
         quantity: build(&format!(r"{NUMBER}\s*{UNIT}(?:$|[^a-z])")),
         between: build(&format!(r"{NUMBER}\s*(?:{UNIT})?\s*(?:-|–|~|至|到|to|and)\s*{NUMBER}\s*{UNIT}")),
         up_to: build(&format!(r"(?:up to|under|below|less than|at most|max\.?|≤|<|不超过)\s*{NUMBER}\s*{UNIT}")),
@@ -56,6 +69,9 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 
 /// What kind of answer a question wants; `None` when it does not say.
 pub fn wanted(question: &str) -> Option<AnswerKind> {
+    if PATTERNS.asks_hours.is_match(question) {
+        return Some(AnswerKind::OpeningHours);
+    }
     let money = PATTERNS.asks_money.is_match(question);
     let duration = PATTERNS.asks_duration.is_match(question);
     match (money, duration) {
@@ -70,7 +86,13 @@ pub fn has(kind: AnswerKind, passage: &str) -> bool {
     match kind {
         AnswerKind::Money => PATTERNS.has_money.is_match(passage),
         AnswerKind::Duration => PATTERNS.has_duration.is_match(passage),
+        AnswerKind::OpeningHours => has_clock_range(passage) && PATTERNS.weekday.is_match(passage),
     }
+}
+
+/// Whether a text has something like "9:00 – 18:00".
+pub fn has_clock_range(text: &str) -> bool {
+    PATTERNS.clock_range.is_match(text)
 }
 
 /// Whether a quantity of the question lies in the range that `cell` states; `None` when one of them has none, or they
@@ -151,6 +173,32 @@ mod tests {
         assert!(has(AnswerKind::Money, "It costs €27."));
         assert!(!has(AnswerKind::Money, "It takes 3 working days."));
         assert!(has(AnswerKind::Duration, "维修需要18天"));
+    }
+
+    #[test]
+    fn opening_hours_are_asked_for_and_stated() {
+        let asked = [
+            "What are your opening hours?",
+            "when are you open",
+            "what time do you close on saturday",
+            "Is the Leeds shop open on Monday?",
+            "你们几点开门？",
+            "周日开门吗？",
+            "营业时间",
+        ];
+        for question in asked {
+            assert_eq!(wanted(question), Some(AnswerKind::OpeningHours), "{question}");
+        }
+        for question in
+            ["How do I open the tent bag?", "我已经打开了包装还能退吗", "How many hours does the lamp burn?"]
+        {
+            assert_ne!(wanted(question), Some(AnswerKind::OpeningHours), "{question}");
+        }
+        let stated = |text| has(AnswerKind::OpeningHours, text);
+        assert!(
+            stated("Tuesday to Sunday 10:00 - 17:30") && stated("周一至周五9:30至18:00") && stated("Mon-Fri 9am-5pm")
+        );
+        assert!(!stated("We are closed on Sunday.") && !stated("Boil for 5 to 10 minutes.") && !stated("1:50 - 1:60"));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::inference::{Calibration, Relevance};
 
 /// Log odds for a quantity inside the range of a table row, and against one outside; chosen by hand.
 const IN_RANGE: f32 = 2.5;
+/// The same for a passage that states opening hours where those are asked for; twice, for the order and for the
+/// probability, since a list of days and times is hardly ever about anything else.
+const STATES_HOURS: f32 = 2.5;
 
 /// From this share of the probability on, likelihoods do not look at the best candidate again.
 const DOUBT_BELOW: f32 = 0.8;
@@ -103,10 +106,15 @@ fn set_scores(candidates: &mut [Found], calibration: Option<&Calibration>) {
 /// The probability of one among all. Rows of its own table are no rivals: "what does delivery cost?" is answered by
 /// every row of the price list, and none of them makes another less true.
 fn score(found: &Found, candidates: &[Found], calibration: Option<&Calibration>) -> f32 {
-    match (known(found, candidates), calibration) {
+    let probability = match (known(found, candidates), calibration) {
         (Some(known), Some(calibration)) => calibration.probability(&known),
         _ => probability(&found.features, found.value, lead(found, candidates), share(found, candidates)),
+    };
+    if found.features.states_hours {
+        let odds = STATES_HOURS.exp() * probability / (1.0 - probability).max(f32::EPSILON);
+        return odds / (1.0 + odds);
     }
+    probability
 }
 
 /// What a reader's calibration weighs of a candidate that was read, in the order of `Calibration::NAMES`.
@@ -175,7 +183,8 @@ fn value(features: &Features) -> f32 {
             + 1.367 * features.concepts
             + 2.155 * features.concept_weight
     };
-    linear + kind + range
+    let hours = if features.states_hours { STATES_HOURS } else { 0.0 };
+    linear + kind + range + hours
 }
 
 /// Probability, 0 to 1, that a candidate answers; `lead` is its ranking value over the best of the others, `share` its
