@@ -44,8 +44,9 @@ pub async fn run(config: Config, demo: bool, shutdown: CancellationToken) -> any
         () = shutdown.cancelled() => None,
     };
     if let Some(app) = opened {
-        door.open(app.clone(), app.router(&shutdown));
-        app.work(address, &shutdown).await?;
+        let webhook = telegram::WebhookDoor::default();
+        door.open(app.clone(), app.router(&shutdown).merge(webhook.router()));
+        app.work(address, webhook, &shutdown).await?;
     }
     server.await??;
     upkeep.abort();
@@ -69,13 +70,19 @@ async fn keep_metrics(metrics: metrics_exporter_prometheus::PrometheusHandle) {
 
 impl App {
     /// Everything beside the pages, until `shutdown`.
-    async fn work(self, address: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    async fn work(
+        self,
+        address: SocketAddr,
+        webhook: telegram::WebhookDoor,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.store.take_over_leases().await?;
         let turns = tokio::spawn({
             let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
-        let telegram = self.start_telegram(shutdown);
+        let telegram = self.start_telegram(webhook, shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         if let Some(token) = console::setup_token(&self.store).await? {
             eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
@@ -105,11 +112,11 @@ impl App {
     }
 
     /// The bot, when there is one. Without it the rest of the shop still works.
-    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+    fn start_telegram(&self, webhook: telegram::WebhookDoor, shutdown: &CancellationToken) -> JoinHandle<()> {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, &webhook, shutdown).await {
                 tracing::error!("Telegram is off: {error}");
             }
         })

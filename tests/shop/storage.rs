@@ -194,15 +194,15 @@ async fn deliveries_keep_the_order_of_a_chat_and_wait_for_their_time() {
         let texts = |due: &[(i64, String, i64)]| due.iter().map(|(_, text, _)| text.clone()).collect::<Vec<_>>();
         let first = due(10).await;
         assert_eq!(texts(&first), ["reply 1", "reply 3"]);
-        store.outbox_failed(first[0].0, "busy", Some(at(60))).await.unwrap();
+        store.outbox_failed(first[0].0, "busy", at(10), Some(at(60))).await.unwrap();
         assert_eq!(texts(&due(59).await), ["reply 3"], "nothing overtakes the reply that waits");
         let again = due(60).await;
         assert_eq!((again[0].1.as_str(), again[0].2), ("reply 1", 1));
-        store.outbox_failed(first[0].0, "the shopper blocked the bot", None).await.unwrap();
+        store.outbox_failed(first[0].0, "the shopper blocked the bot", at(60), None).await.unwrap();
         let next = due(60).await;
         assert_eq!(texts(&next), ["reply 2", "reply 3"]);
-        store.outbox_sent(next[0].0).await.unwrap();
-        store.outbox_sent(next[1].0).await.unwrap();
+        store.outbox_sent(&[next[0].0]).await.unwrap();
+        store.outbox_sent(&[next[1].0]).await.unwrap();
         assert!(due(60).await.is_empty());
         assert!(store.pending_outbox(Channel::Widget, at(60), 10).await.unwrap().is_empty());
     })

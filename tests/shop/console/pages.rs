@@ -59,7 +59,7 @@ async fn a_reply_of_staff_reaches_the_shopper_and_silences_the_bot() {
     assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, State::WithStaff);
     // One reply per chat is offered at a time: the bot's comes first.
     let first = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
-    shop.store.outbox_sent(first[0].id).await.unwrap();
+    shop.store.outbox_sent(&[first[0].id]).await.unwrap();
     let queued = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
     assert_eq!(queued.last().map(|item| item.message.text.as_str()), Some("I am Ana.\nHow can I help?"));
     let event = watch.recv().await.unwrap();
