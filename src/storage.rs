@@ -185,12 +185,6 @@ impl Store {
         .await?;
         Ok((row.try_get("inbox")?, row.try_get("outbox")?))
     }
-
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
-    }
 }
 
 const KNOWLEDGE_VERSION: &str = "knowledge_version";

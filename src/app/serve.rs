@@ -5,6 +5,7 @@ use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
+use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::{
     console::{self, ConsoleState, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
+    storage::Store,
     telemetry::{self, HealthFn},
 };
 
@@ -22,6 +24,8 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often measured times are folded into their histograms, so that they do not pile up where nobody asks for them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(30);
+/// How often log-ins that are over are forgotten, so that a clock which is put back does not bring them back.
+const SESSIONS_UPKEEP: Duration = Duration::from_mins(1);
 /// How often a model server is looked at.
 const MODEL_CHECK: Duration = Duration::from_secs(10);
 
@@ -76,12 +80,15 @@ impl App {
         webhook: telegram::WebhookDoor,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<()> {
-        self.store.take_over_leases().await?;
+        if let Err(error) = self.store.take_over_leases().await {
+            tracing::warn!(%error, "what a killed process was working waits until its lease ends");
+        }
         let turns = tokio::spawn({
             let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
+        let sessions = tokio::spawn(forget_sessions(self.store.clone()));
         let telegram = self.start_telegram(webhook, shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         if let Some(token) = console::setup_token(&self.store).await? {
@@ -97,6 +104,7 @@ impl App {
         });
         shutdown.cancelled().await;
         chat_model.abort();
+        sessions.abort();
         turns.await?;
         refresh.await?;
         telegram.await?;
@@ -156,6 +164,15 @@ impl App {
                 Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
             })
         })
+    }
+}
+
+async fn forget_sessions(store: Store) {
+    loop {
+        tokio::time::sleep(SESSIONS_UPKEEP).await;
+        if let Err(error) = store.delete_expired_sessions(Utc::now()).await {
+            tracing::error!(%error, "log-ins that are over cannot be forgotten");
+        }
     }
 }
 
