@@ -5,7 +5,7 @@
 //! any other reason, a panic included, is tried three times and then set aside for staff, so that its chat goes on.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -73,8 +73,10 @@ pub struct Dispatcher {
 struct Desk {
     /// Claimed and not begun, oldest first.
     waiting: VecDeque<PendingInbound>,
-    /// Rows that are claimed, begun ones included: a clock that jumps ahead makes the store offer them again.
+    /// Rows that are claimed, begun ones included.
     held: HashSet<i64>,
+    /// Claimed once more while it was held, because its turn had just failed or the clock jumped ahead.
+    again: HashMap<i64, PendingInbound>,
     /// Chats whose turn is being made.
     busy: HashSet<(Channel, String)>,
 }
@@ -91,9 +93,20 @@ impl Desk {
         Some(pending)
     }
 
-    fn finished(&mut self, id: i64, chat: &(Channel, String)) {
-        self.held.remove(&id);
+    fn put(&mut self, pending: PendingInbound) {
+        if self.held.insert(pending.id) {
+            self.waiting.push_back(pending);
+        } else {
+            self.again.insert(pending.id, pending);
+        }
+    }
+
+    fn finished(&mut self, Finished { id, chat, made }: &Finished) {
+        self.held.remove(id);
         self.busy.remove(chat);
+        if let Some(pending) = self.again.remove(id).filter(|_| !made) {
+            self.put(pending);
+        }
     }
 }
 
@@ -101,7 +114,30 @@ fn chat_of(pending: &PendingInbound) -> (Channel, String) {
     (pending.inbound.channel, pending.inbound.chat.clone())
 }
 
-type Finished = (i64, (Channel, String));
+/// What became of an update.
+struct Finished {
+    id: i64,
+    chat: (Channel, String),
+    /// The turn was made and stored.
+    made: bool,
+}
+
+/// Tells the dispatcher on drop, so that it hears also of a panic and the chat goes on.
+struct Told {
+    done: mpsc::UnboundedSender<Finished>,
+    id: i64,
+    chat: (Channel, String),
+    made: bool,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let (channel, chat) = &self.chat;
+        let chat = (*channel, chat.clone());
+        // Nobody listens any more when the program ends.
+        let _ = self.done.send(Finished { id: self.id, chat, made: self.made });
+    }
+}
 
 impl Dispatcher {
     /// Wires inbox, engine and watchers.
@@ -146,10 +182,10 @@ impl Dispatcher {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
                 _ = renew.tick() => self.renew(&desk).await,
-                Some((id, chat)) = done.recv() => desk.finished(id, &chat),
+                Some(finished) = done.recv() => desk.finished(&finished),
             }
-            while let Ok((id, chat)) = done.try_recv() {
-                desk.finished(id, &chat);
+            while let Ok(finished) = done.try_recv() {
+                desk.finished(&finished);
             }
             while turns.try_join_next().is_some() {}
         }
@@ -169,7 +205,7 @@ impl Dispatcher {
         }
         let wanted = CLAIMED_MAX.saturating_sub(desk.held.len()) as i64;
         match self.store.claim_inbound(&self.worker, Utc::now(), wanted).await {
-            Ok(claimed) => desk.waiting.extend(claimed.into_iter().filter(|pending| desk.held.insert(pending.id))),
+            Ok(claimed) => claimed.into_iter().for_each(|pending| desk.put(pending)),
             Err(error) => tracing::error!(%error, "the inbox cannot be read"),
         }
     }
@@ -191,17 +227,14 @@ impl Dispatcher {
         shutdown: &CancellationToken,
     ) {
         let (this, done, shutdown) = (self.clone(), done.clone(), shutdown.clone());
-        let finished = (pending.id, chat_of(&pending));
         turns.spawn(async move {
-            // Told also when the turn panics, so that the chat goes on.
-            let _told = scopeguard(move || {
-                let _ = done.send(finished);
-            });
-            this.work(pending, &shutdown).await;
+            let mut told = Told { done, id: pending.id, chat: chat_of(&pending), made: false };
+            told.made = this.work(pending, &shutdown).await;
         });
     }
 
-    async fn work(&self, pending: PendingInbound, shutdown: &CancellationToken) {
+    /// Makes a turn or notes why not; whether it was made.
+    async fn work(&self, pending: PendingInbound, shutdown: &CancellationToken) -> bool {
         let id = pending.id;
         let (channel, chat) = chat_of(&pending);
         let pending = Arc::new(pending);
@@ -212,11 +245,11 @@ impl Dispatcher {
                 async move { this.turn(&pending).await }
             });
             match turn.await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => return true,
                 Ok(Err(error)) if error.is_passing() => {
                     tracing::error!(inbox_id = id, %error, "a turn waits");
                     if !wait(&mut pause, shutdown).await {
-                        return;
+                        return false;
                     }
                 }
                 Ok(Err(error)) => break error.to_string(),
@@ -228,11 +261,11 @@ impl Dispatcher {
         while let Err(error) = self.store.inbound_failed(id, &error, ATTEMPTS_MAX).await {
             tracing::error!(inbox_id = id, %error, "a failed turn cannot be noted");
             if !wait(&mut pause, shutdown).await {
-                return;
+                return false;
             }
         }
         self.live.announce(channel, &chat, LiveEvent::Changed);
-        self.wake.notify_one();
+        false
     }
 
     async fn turn(&self, pending: &PendingInbound) -> Result<(), TurnError> {
@@ -275,17 +308,4 @@ fn panic_on_purpose(text: &str) {
     static WORDS: std::sync::LazyLock<Option<String>> =
         std::sync::LazyLock::new(|| std::env::var("SHOPTALK_FAULT_PANIC").ok().filter(|words| !words.is_empty()));
     assert!(!WORDS.as_ref().is_some_and(|words| text.contains(words.as_str())), "ordered by SHOPTALK_FAULT_PANIC");
-}
-
-/// Runs `f` when dropped.
-fn scopeguard<F: FnOnce()>(f: F) -> impl Drop {
-    struct Guard<F: FnOnce()>(Option<F>);
-    impl<F: FnOnce()> Drop for Guard<F> {
-        fn drop(&mut self) {
-            if let Some(f) = self.0.take() {
-                f();
-            }
-        }
-    }
-    Guard(Some(f))
 }

@@ -35,7 +35,13 @@ use self::{
     api::{Api, Failure},
     intake::Intake,
 };
-use crate::{config::{TelegramConfig, WebhookConfig}, dispatch::Dispatcher, live::LiveHub, message::Language, storage::{StorageError, Store}};
+use crate::{
+    config::{TelegramConfig, WebhookConfig},
+    dispatch::Dispatcher,
+    live::LiveHub,
+    message::Language,
+    storage::{StorageError, Store},
+};
 
 /// Longest wait between two tries.
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
@@ -167,9 +173,8 @@ async fn deliver_to(
     if url.scheme() != "https" && config.api_url.is_none() {
         return Err(TelegramError::WebhookUrl(format!("{}:// is not https://", url.scheme())));
     }
-    let request = SetWebhook::new(url)
-        .secret_token(webhook_secret(webhook, store).await?)
-        .allowed_updates(poll::ALLOWED_UPDATES);
+    let request =
+        SetWebhook::new(url).secret_token(webhook_secret(webhook, store).await?).allowed_updates(poll::ALLOWED_UPDATES);
     match until_answered::<_, IgnoredAny>(api, &request, stop).await {
         None => return Ok(()),
         Some(Ok(_)) => {}

@@ -148,13 +148,11 @@ impl Store {
 
     async fn set_claims(&self, worker: &str, leased_until: i64) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query(
-            "UPDATE inbox SET leased_until = $2 WHERE state = 'pending' AND worker = $1 AND leased_until > 0",
-        )
-        .bind(worker)
-        .bind(leased_until)
-        .execute(&mut *tx.transaction)
-        .await?;
+        sqlx::query("UPDATE inbox SET leased_until = $2 WHERE state = 'pending' AND worker = $1 AND leased_until > 0")
+            .bind(worker)
+            .bind(leased_until)
+            .execute(&mut *tx.transaction)
+            .await?;
         tx.commit().await
     }
 

@@ -18,3 +18,4 @@ mod harness;
 mod models;
 mod network;
 mod panics;
+mod webhook;

@@ -48,8 +48,7 @@ impl Pace {
     /// How long a message to `chat` has to wait; `None`: it may be sent now.
     pub(super) fn wait(&self, chat: i64, now: Instant) -> Option<Duration> {
         let full_until = free_at(&self.recent, self.per_second_max, SECOND);
-        let group_until =
-            self.group_recent.get(&chat).and_then(|recent| free_at(recent, GROUP_PER_MINUTE_MAX, MINUTE));
+        let group_until = self.group_recent.get(&chat).and_then(|recent| free_at(recent, GROUP_PER_MINUTE_MAX, MINUTE));
         let chat_until = [self.chat_free_at.get(&chat).copied(), self.refused_until.get(&chat).copied()];
         [full_until, group_until, self.paused_until]
             .into_iter()

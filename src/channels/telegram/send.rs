@@ -286,7 +286,9 @@ impl Sender {
             self.pace.refused(chat, Instant::now(), retry_after);
         }
         tracing::warn!(outbox_id, %failure, retry_in_s = wait.as_secs(), "a reply was not delivered");
-        if let Err(error) = self.store.outbox_failed(outbox_id, &failure.to_string(), Utc::now(), Some(later(wait))).await {
+        if let Err(error) =
+            self.store.outbox_failed(outbox_id, &failure.to_string(), Utc::now(), Some(later(wait))).await
+        {
             tracing::error!(outbox_id, %error, "a failed delivery cannot be noted");
         }
     }

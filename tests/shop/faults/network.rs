@@ -66,7 +66,9 @@ async fn bad_chats_beside_good_ones(updates: i64, retry_after_max_s: u64) -> f64
     let (beside, account) = with_faults(updates, Some(bad_days(seed(), retry_after_max_s))).await;
     let (usual, beside) = (percentile(&usual, 0.95), percentile(&beside, 0.95));
     println!("{account}");
-    println!("chats without faults, p95 from message to reply: {usual} ms without, {beside} ms beside chats with faults");
+    println!(
+        "chats without faults, p95 from message to reply: {usual} ms without, {beside} ms beside chats with faults"
+    );
     beside as f64 / usual.max(1) as f64
 }
 

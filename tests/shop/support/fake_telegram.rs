@@ -126,6 +126,9 @@ struct Inner {
     faults: VecDeque<(String, Fault)>,
     blocked: HashSet<i64>,
     webhook: String,
+    webhook_secret: String,
+    /// Deliveries to the webhook that were answered otherwise than with 200.
+    repeated: usize,
     files: HashMap<String, Vec<u8>>,
     calls: Vec<Call>,
 }
@@ -229,10 +232,14 @@ impl FakeTelegram {
     /// Whether every update was confirmed, late and repeated ones included.
     pub fn all_confirmed(&self) -> bool {
         let inner = self.lock();
-        let late = inner.chance.as_ref().is_some_and(|chance| {
-            !chance.later.is_empty() || !chance.delivered_late.is_empty()
-        });
+        let late =
+            inner.chance.as_ref().is_some_and(|chance| !chance.later.is_empty() || !chance.delivered_late.is_empty());
         !late && inner.updates.range(inner.offset..).next().is_none()
+    }
+
+    /// Whether the webhook has taken everything.
+    pub fn all_delivered(&self) -> bool {
+        self.lock().updates.is_empty()
     }
 
     /// What a chat shows of the bot's texts, with the times.
@@ -352,7 +359,11 @@ impl FakeTelegram {
             "getwebhookinfo" => Ok(json!({"url": self.lock().webhook, "has_custom_certificate": false,
                 "pending_update_count": self.lock().updates.len()})),
             "setwebhook" => {
-                params["url"].as_str().unwrap_or_default().clone_into(&mut self.lock().webhook);
+                let mut inner = self.lock();
+                params["url"].as_str().unwrap_or_default().clone_into(&mut inner.webhook);
+                inner.webhook_secret = params["secret_token"].as_str().unwrap_or_default().to_owned();
+                drop(inner);
+                tokio::spawn(self.clone().deliver());
                 Ok(json!(true))
             }
             "deletewebhook" => {
@@ -371,6 +382,38 @@ impl FakeTelegram {
             }
             _ => Err((404, "Not Found: method not found")),
         }
+    }
+
+    /// Delivers to the webhook what waits, several at a time, and again what was not answered with 200, until another
+    /// webhook is set.
+    async fn deliver(self) {
+        const AT_ONCE: usize = 20;
+        let url = self.lock().webhook.clone();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        while !url.is_empty() && self.lock().webhook == url {
+            let waiting: Vec<(i64, Value)> =
+                self.lock().updates.iter().take(AT_ONCE).map(|(id, update)| (*id, update.clone())).collect();
+            let secret = self.lock().webhook_secret.clone();
+            let deliveries = waiting.iter().map(|(id, update)| {
+                let request = client.post(&url).header("X-Telegram-Bot-Api-Secret-Token", &secret).json(update);
+                let request = request.timeout(Duration::from_secs(5)).send();
+                async move { (*id, request.await.is_ok_and(|response| response.status() == 200)) }
+            });
+            for (id, taken) in futures::future::join_all(deliveries).await {
+                let mut inner = self.lock();
+                if taken {
+                    inner.updates.remove(&id);
+                } else {
+                    inner.repeated += 1;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Deliveries that were not answered with 200.
+    pub fn repeated(&self) -> usize {
+        self.lock().repeated
     }
 
     /// Holds the call open until there is something, as long as `timeout` says.
@@ -444,9 +487,10 @@ impl Chance {
     fn fault(&mut self, method: &str, chat: Option<i64>) -> Option<Fault> {
         let Chaos { retry_after, server, hang_before, hang_after, cut, .. } = self.chaos;
         if method == "getupdates" {
-            return self.rng.random_bool(self.chaos.poll).then(|| {
-                if self.rng.random_bool(0.5) { Fault::Status(502) } else { Fault::Cut }
-            });
+            return self
+                .rng
+                .random_bool(self.chaos.poll)
+                .then(|| if self.rng.random_bool(0.5) { Fault::Status(502) } else { Fault::Cut });
         }
         if method != "sendmessage" || chat.is_none_or(|chat| self.chaos.chats == 0 || chat % self.chaos.chats != 0) {
             return None;

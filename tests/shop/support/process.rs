@@ -25,7 +25,12 @@ impl Shop {
 
     /// The same with variables of the environment.
     pub async fn start_with(config: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut shop = Self::spawn(config, environment);
+        Self::start_at(config, "127.0.0.1:0", environment).await
+    }
+
+    /// The same on a port of one's own.
+    pub async fn start_at(config: &Path, listen: &str, environment: &[(&str, &str)]) -> Self {
+        let mut shop = Self::spawn_at(config, listen, environment);
         shop.until_ready().await;
         shop
     }
@@ -33,9 +38,13 @@ impl Shop {
     /// Starts the program on a free port and does not wait. A write beyond a limit on the size of files is an error to
     /// it, as on a full disk, and not its end.
     pub fn spawn(config: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_at(config, "127.0.0.1:0", environment)
+    }
+
+    fn spawn_at(config: &Path, listen: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_shoptalk")]);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
+        command.args(["serve", "--listen", listen, "--config"]).arg(config);
         for name in ["TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL", "RUST_LOG", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
