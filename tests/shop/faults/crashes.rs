@@ -22,7 +22,7 @@ async fn kill_again_and_again(kills: u64, updates: u64, minutes: u64) {
     while (killed < kills || written < updates) && Instant::now() < end {
         let shop = Shop::spawn(&run.config(), &[]);
         let started = Instant::now();
-        let dies_at = started + Duration::from_millis(rng.random_range(0..4_000));
+        let dies_at = started + Duration::from_millis(rng.random_range(0..1_600));
         let mut ready = false;
         while Instant::now() < dies_at || (killed >= kills && written < updates) {
             tokio::select! {
