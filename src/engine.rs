@@ -91,7 +91,7 @@ impl EngineError {
         match self {
             Self::Storage(error) => error.is_passing(),
             Self::Inference(error) => matches!(error, InferenceError::Overloaded),
-            Self::Vector(_) => false,
+            Self::Vector(error) => error.is_passing(),
         }
     }
 }

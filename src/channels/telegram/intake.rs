@@ -90,7 +90,8 @@ impl Intake {
         match parse::parse(update, id, self.bot_id, Utc::now()) {
             Update::Ignored(why) => tracing::debug!(update_id = id, why, "an update is ignored"),
             Update::Unreadable(why) => {
-                tracing::warn!(update_id = id, why, "an update cannot be read and is set aside");
+                // The reason may quote the shopper: it is for staff, not for the log.
+                tracing::warn!(update_id = id, "an update cannot be read and is set aside");
                 read.unread.push(self.unread(update, &why));
             }
             Update::Message(inbound) => read.inbounds.push(inbound),

@@ -167,11 +167,12 @@ impl Sender {
         self.leased_until.is_some_and(|until| until > now)
     }
 
-    /// Reads the outbox again when nothing is left of what was read, or after a while.
-    async fn look(&mut self, now: Instant) {
-        let again = if self.waiting.is_empty() { Duration::ZERO } else { LOOK_AGAIN };
-        if self.looked_at.is_some_and(|looked_at| now < looked_at + again) {
-            return;
+    /// Reads the outbox again when nothing is left of what was read, or after a while. Returns how soon to do so again
+    /// when it was too early now.
+    async fn look(&mut self, now: Instant) -> Option<Duration> {
+        let soonest = self.looked_at.filter(|_| !self.waiting.is_empty()).map(|looked_at| looked_at + LOOK_AGAIN);
+        if let Some(early) = soonest.and_then(|at| at.checked_duration_since(now)).filter(|early| !early.is_zero()) {
+            return Some(early);
         }
         match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
             Ok(waiting) => {
@@ -182,6 +183,7 @@ impl Sender {
             }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }
+        None
     }
 
     /// Starts what may be sent now. Returns when to look again at the latest.
@@ -193,8 +195,7 @@ impl Sender {
         if !self.delivered.is_empty() {
             self.note_delivered().await;
         }
-        self.look(now).await;
-        let mut look_in = LOOK_EVERY;
+        let mut look_in = self.look(now).await.unwrap_or(LOOK_EVERY);
         for item in std::mem::take(&mut self.waiting) {
             let Some(chat) = chat_of(self.bot_id, &item.chat) else {
                 self.give_up(item.id, "the conversation belongs to another bot").await;
@@ -206,7 +207,7 @@ impl Sender {
             match self.pace.wait(chat, now) {
                 Some(wait) => look_in = look_in.min(wait),
                 None if self.under_way.len() < SENDS_AT_ONCE => {
-                    self.start(&item, chat, now, sends).await;
+                    self.start(&item, chat, now, sends);
                     continue;
                 }
                 None => {}
@@ -217,7 +218,7 @@ impl Sender {
     }
 
     /// Sends the next part of a message.
-    async fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
+    fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
         let Rendered { parts, buttons } = render(&item.message);
         let part = self.parts_sent.get(&item.id).copied().unwrap_or(0);
         let Some(text) = parts.get(part) else {

@@ -361,7 +361,7 @@ impl FakeTelegram {
             "setwebhook" => {
                 let mut inner = self.lock();
                 params["url"].as_str().unwrap_or_default().clone_into(&mut inner.webhook);
-                inner.webhook_secret = params["secret_token"].as_str().unwrap_or_default().to_owned();
+                params["secret_token"].as_str().unwrap_or_default().clone_into(&mut inner.webhook_secret);
                 drop(inner);
                 tokio::spawn(self.clone().deliver());
                 Ok(json!(true))
