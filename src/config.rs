@@ -1,7 +1,7 @@
 //! What an owner can set: `shoptalk.toml`, checked at start. Unknown keys are refused with the line to mend, and secrets
 //! never show up in a log.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,32 @@ pub struct TelegramConfig {
     pub token: Secret,
     /// Another Bot API server.
     pub api_url: Option<String>,
+    /// Most messages a second to all chats together. Telegram allows 30; a server of one's own may allow more.
+    #[serde(default = "TelegramConfig::default_per_second")]
+    pub per_second: NonZeroU32,
+    /// Where Telegram delivers updates; without it they are fetched.
+    pub webhook: Option<WebhookConfig>,
+}
+
+impl TelegramConfig {
+    /// A bot with everything else as usual.
+    pub fn new(token: Secret) -> Self {
+        Self { token, api_url: None, per_second: Self::default_per_second(), webhook: None }
+    }
+
+    const fn default_per_second() -> NonZeroU32 {
+        NonZeroU32::new(30).unwrap()
+    }
+}
+
+/// Delivery of updates by Telegram.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// The address that Telegram calls; a proxy in front passes it on to `/telegram/webhook`.
+    pub url: String,
+    /// What Telegram proves itself with: letters, digits, `_` and `-`; made up and kept when left out.
+    pub secret: Option<Secret>,
 }
 
 /// The models: local ones, and a server in place of the local chat model.
@@ -229,8 +255,11 @@ impl Config {
             }
         };
         if let Some(token) = std::env::var("TELEGRAM_BOT_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            let api_url = config.telegram.take().and_then(|telegram| telegram.api_url);
-            config.telegram = Some(TelegramConfig { token: Secret::new(token.trim()), api_url });
+            let token = Secret::new(token.trim());
+            config.telegram = Some(match config.telegram.take() {
+                Some(telegram) => TelegramConfig { token, ..telegram },
+                None => TelegramConfig::new(token),
+            });
         }
         if let Some(telegram) = &mut config.telegram {
             telegram.api_url =

@@ -19,6 +19,7 @@ mod overview;
 mod passwords;
 mod people;
 mod sessions;
+mod set_aside;
 mod sign_in;
 mod texts;
 mod transcript;
@@ -135,6 +136,9 @@ fn routes() -> Vec<Route> {
         read("/console/conversations/{id}", viewer, get(conversations::page)),
         write("/console/conversations/{id}/reply", agent, post(conversations::reply)),
         write("/console/conversations/{id}/state", agent, post(conversations::change_state)),
+        read("/console/set-aside", viewer, get(set_aside::list)),
+        write("/console/set-aside/messages/{id}", agent, post(set_aside::try_message)),
+        write("/console/set-aside/updates/{id}", agent, post(set_aside::try_update)),
         read("/console/documents", viewer, get(documents::list)),
         write("/console/documents", merchant, post(documents::upload).layer(documents::body_limit())),
         read("/console/documents/{id}", viewer, get(documents::page)),

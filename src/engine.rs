@@ -93,6 +93,17 @@ pub enum EngineError {
     Vector(#[from] crate::retrieval::vector::VectorError),
 }
 
+impl EngineError {
+    /// Whether the same turn may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_passing(),
+            Self::Inference(error) => matches!(error, InferenceError::Overloaded),
+            Self::Vector(error) => error.is_passing(),
+        }
+    }
+}
+
 /// Where the time comes from.
 #[derive(Debug, Clone)]
 pub enum Clock {

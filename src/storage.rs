@@ -3,10 +3,16 @@
 
 mod accounts;
 mod conversations;
+mod inbox;
 mod knowledge;
 mod records;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -18,8 +24,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
 pub use conversations::{
-    Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
+    Author, ConversationFilter, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome,
 };
+pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use records::StoredProduct;
 
@@ -62,6 +69,9 @@ pub struct Store {
     /// SQLite has one writer at a time; queueing for it here keeps a transaction from failing as busy half way.
     /// tokio's Mutex, because it is held across awaits.
     writer: Arc<Mutex<()>>,
+    /// Which file the one process locks that works the inbox of a data directory, and the file once it does.
+    worker_lock: Option<Arc<Path>>,
+    locked: Arc<OnceLock<File>>,
 }
 
 impl Store {
@@ -72,7 +82,8 @@ impl Store {
         let probe = data_dir.join(".writable");
         std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
         let path = data_dir.join("shoptalk.db");
-        Self::connect(&format!("sqlite://{}?mode=rwc", percent_encode_path(&path))).await
+        let store = Self::connect(&format!("sqlite://{}?mode=rwc", percent_encode_path(&path))).await?;
+        Ok(Self { worker_lock: Some(data_dir.join("shoptalk.lock").into()), ..store })
     }
 
     /// Connects to a database by its address: `sqlite://...` or `postgres://...`.
@@ -94,7 +105,7 @@ impl Store {
             })
             .connect(url)
             .await?;
-        let store = Self { pool, writer: Arc::new(Mutex::new(())) };
+        let store = Self { pool, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
         store.migrate(sqlite).await?;
         Ok(store)
     }
@@ -108,6 +119,7 @@ impl Store {
         let migrations = [
             (1, "shop", include_str!("storage/migrations/0001_shop.sql")),
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
+            (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
         ];
         let migrations = migrations
             .into_iter()
@@ -172,12 +184,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok((row.try_get("inbox")?, row.try_get("outbox")?))
-    }
-
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
     }
 }
 

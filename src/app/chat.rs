@@ -24,6 +24,7 @@ const DIM: Style = Style::new().dimmed();
 /// Talks until the shopper leaves.
 pub async fn run(app: App) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
+    app.store.take_over_leases().await?;
     let work = tokio::spawn({
         let (dispatcher, shutdown) = (app.dispatcher.clone(), shutdown.clone());
         async move { dispatcher.run(shutdown).await }

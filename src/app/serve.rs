@@ -5,6 +5,7 @@ use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
+use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::{
     console::{self, ConsoleState, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
+    storage::Store,
     telemetry::{self, HealthFn},
 };
 
@@ -22,6 +24,8 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often measured times are folded into their histograms, so that they do not pile up where nobody asks for them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(30);
+/// How often log-ins that are over are forgotten, so that a clock which is put back does not bring them back.
+const SESSIONS_UPKEEP: Duration = Duration::from_mins(1);
 /// How often a model server is looked at.
 const MODEL_CHECK: Duration = Duration::from_secs(10);
 
@@ -44,8 +48,9 @@ pub async fn run(config: Config, demo: bool, shutdown: CancellationToken) -> any
         () = shutdown.cancelled() => None,
     };
     if let Some(app) = opened {
-        door.open(app.clone(), app.router(&shutdown));
-        app.work(address, &shutdown).await?;
+        let webhook = telegram::WebhookDoor::default();
+        door.open(app.clone(), app.router(&shutdown).merge(webhook.router()));
+        app.work(address, webhook, &shutdown).await?;
     }
     server.await??;
     upkeep.abort();
@@ -69,13 +74,22 @@ async fn keep_metrics(metrics: metrics_exporter_prometheus::PrometheusHandle) {
 
 impl App {
     /// Everything beside the pages, until `shutdown`.
-    async fn work(self, address: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    async fn work(
+        self,
+        address: SocketAddr,
+        webhook: telegram::WebhookDoor,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = self.store.take_over_leases().await {
+            tracing::warn!(%error, "what a killed process was working waits until its lease ends");
+        }
         let turns = tokio::spawn({
             let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
-        let telegram = self.start_telegram(shutdown);
+        let sessions = tokio::spawn(forget_sessions(self.store.clone()));
+        let telegram = self.start_telegram(webhook, shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         if let Some(token) = console::setup_token(&self.store).await? {
             eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
@@ -90,6 +104,7 @@ impl App {
         });
         shutdown.cancelled().await;
         chat_model.abort();
+        sessions.abort();
         turns.await?;
         refresh.await?;
         telegram.await?;
@@ -105,11 +120,11 @@ impl App {
     }
 
     /// The bot, when there is one. Without it the rest of the shop still works.
-    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+    fn start_telegram(&self, webhook: telegram::WebhookDoor, shutdown: &CancellationToken) -> JoinHandle<()> {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, &webhook, shutdown).await {
                 tracing::error!("Telegram is off: {error}");
             }
         })
@@ -149,6 +164,15 @@ impl App {
                 Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
             })
         })
+    }
+}
+
+async fn forget_sessions(store: Store) {
+    loop {
+        tokio::time::sleep(SESSIONS_UPKEEP).await;
+        if let Err(error) = store.delete_expired_sessions(Utc::now()).await {
+            tracing::error!(%error, "log-ins that are over cannot be forgotten");
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl<S: Sync> FromRequestParts<S> for Locale {
 pub(super) enum Section {
     Overview,
     Conversations,
+    SetAside,
     Documents,
     People,
     None,
@@ -59,6 +60,8 @@ pub(super) struct Layout {
     pub(super) user: Option<User>,
     /// Conversations that wait for a person.
     pub(super) waiting: i64,
+    /// Messages that could not be read or answered.
+    pub(super) set_aside: i64,
 }
 
 impl Layout {
@@ -72,6 +75,7 @@ impl Layout {
             section: Section::None,
             user: None,
             waiting: 0,
+            set_aside: 0,
         }
     }
 
@@ -84,7 +88,9 @@ impl Layout {
         title: &str,
     ) -> PageResult<Self> {
         let waiting = state.store.conversation_counts().await?.waiting;
-        Ok(Self { section, user: Some(staff.user.clone()), waiting, ..Self::for_guest(locale, title) })
+        let set_aside = state.store.set_aside_count().await?;
+        let user = Some(staff.user.clone());
+        Ok(Self { section, user, waiting, set_aside, ..Self::for_guest(locale, title) })
     }
 
     pub(super) fn is(&self, section: Section) -> bool {

@@ -133,6 +133,16 @@ texts! {
     notice_returned: "{name} handed the conversation back to the bot.", "{name} 将对话交还给机器人。";
     notice_closed: "{name} closed the conversation.", "{name} 结束了对话。";
 
+    // Set aside
+    set_aside: "Set aside", "待处理消息";
+    set_aside_hint: "Messages that could not be read, or whose answer failed three times. The shopper got no answer: write to them, or try again once the cause is mended.", "无法读取，或三次回复都失败的消息。顾客没有收到回复：请直接联系顾客，或在排除原因后重试。";
+    set_aside_empty: "Nothing is set aside.", "没有待处理的消息。";
+    set_aside_content: "Message", "消息";
+    set_aside_error: "What went wrong", "失败原因";
+    set_aside_received: "Received", "收到时间";
+    set_aside_unread: "Could not be read:", "无法读取：";
+    set_aside_again: "Try again", "重试";
+
     // Why the bot said what it said
     why: "Why", "依据";
     why_intent: "Intent", "意图";

@@ -1,4 +1,4 @@
-//! Inbox, transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
+//! Transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
 //! state and the outbox row, all or nothing.
 
 use std::ops::Range;
@@ -8,7 +8,7 @@ use sqlx::{Row, any::AnyRow};
 use super::{Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
 use crate::{
     conversation::{Conversation, Event, Memory, State},
-    message::{Channel, Inbound, Language, Reply, Timestamp},
+    message::{Channel, Language, Reply, Timestamp},
 };
 
 /// Who wrote a message of a transcript.
@@ -44,17 +44,6 @@ impl std::str::FromStr for Author {
             .find(|author| author.as_str() == value)
             .ok_or_else(|| crate::message::UnknownName { what: "author", value: value.to_owned() })
     }
-}
-
-/// An update that waits for its turn.
-#[derive(Debug, Clone)]
-pub struct PendingInbound {
-    /// Inbox row.
-    pub id: i64,
-    /// The message.
-    pub inbound: Inbound,
-    /// Tries so far.
-    pub attempts: i64,
 }
 
 /// What became of an accepted update, for a channel that shows it to the shopper.
@@ -151,59 +140,6 @@ pub struct OutboxItem {
 }
 
 impl Store {
-    /// Keeps an update for its turn. `None`: it had been kept before, so there is nothing to do but acknowledge it.
-    pub async fn accept(&self, inbound: &Inbound) -> Result<Option<i64>> {
-        let mut tx = self.write().await?;
-        let row = sqlx::query(
-            "INSERT INTO inbox (channel, chat, update_id, inbound_json, state, attempts, received_at)
-             VALUES ($1, $2, $3, $4, 'pending', 0, $5)
-             ON CONFLICT (channel, chat, update_id) DO NOTHING RETURNING id",
-        )
-        .bind(inbound.channel.as_str())
-        .bind(&inbound.chat)
-        .bind(&inbound.update_id)
-        .bind(to_json(inbound)?)
-        .bind(millis(inbound.received_at))
-        .fetch_optional(&mut *tx.transaction)
-        .await?;
-        let id = row.map(|row| row.try_get("id")).transpose()?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Updates that wait, oldest first.
-    pub async fn pending_inbound(&self, limit: i64) -> Result<Vec<PendingInbound>> {
-        let rows =
-            sqlx::query("SELECT id, inbound_json, attempts FROM inbox WHERE state = 'pending' ORDER BY id LIMIT $1")
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(PendingInbound {
-                    id: row.try_get("id")?,
-                    inbound: from_json("inbound message", row.try_get("inbound_json")?)?,
-                    attempts: row.try_get("attempts")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Notes that a turn failed; after `attempts_max` tries the update is set aside for staff to see.
-    pub async fn inbound_failed(&self, inbox_id: i64, error: &str, attempts_max: i64) -> Result<()> {
-        let mut tx = self.write().await?;
-        sqlx::query(
-            "UPDATE inbox SET attempts = attempts + 1, error = $2,
-                 state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'pending' END WHERE id = $1",
-        )
-        .bind(inbox_id)
-        .bind(error)
-        .bind(attempts_max)
-        .execute(&mut *tx.transaction)
-        .await?;
-        tx.commit().await
-    }
-
     /// Receipts of a chat: the updates that became messages after the message `after`, and all that were set aside.
     pub async fn receipts(&self, channel: Channel, chat: &str, after: i64) -> Result<Vec<Receipt>> {
         let rows = sqlx::query(
@@ -342,14 +278,15 @@ impl Store {
     }
 
     /// The oldest waiting reply of each chat of `channel` that may be tried at `now`, oldest first. A chat whose oldest
-    /// reply has to wait gives none, so that its order is kept.
+    /// reply has to wait gives none, so that its order is kept. A wait that began after `now` was set by a clock that has
+    /// been put back, and is over.
     pub async fn pending_outbox(&self, channel: Channel, now: Timestamp, limit: i64) -> Result<Vec<OutboxItem>> {
         let rows = sqlx::query(
             "SELECT outbox.id AS outbox_id, outbox.chat, outbox.attempts, messages.id, messages.author,
                  messages.author_name, messages.text, messages.reply_json, messages.at
              FROM (SELECT MIN(id) AS id FROM outbox WHERE channel = $1 AND state = 'pending' GROUP BY chat) AS oldest
              JOIN outbox ON outbox.id = oldest.id JOIN messages ON messages.id = outbox.message_id
-             WHERE outbox.not_before <= $2 ORDER BY outbox.id LIMIT $3",
+             WHERE outbox.not_before <= $2 OR outbox.noted_at > $2 ORDER BY outbox.id LIMIT $3",
         )
         .bind(channel.as_str())
         .bind(millis(now))
@@ -368,26 +305,38 @@ impl Store {
             .collect()
     }
 
-    /// Notes that a reply was delivered.
-    pub async fn outbox_sent(&self, outbox_id: i64) -> Result<()> {
+    /// Notes that replies were delivered.
+    pub async fn outbox_sent(&self, outbox_ids: &[i64]) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
-            .bind(outbox_id)
-            .execute(&mut *tx.transaction)
-            .await?;
+        for id in outbox_ids {
+            sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
+                .bind(id)
+                .execute(&mut *tx.transaction)
+                .await?;
+        }
         tx.commit().await
     }
 
-    /// Notes that a delivery failed: tried again from `retry_at` on, or given up for good when there is none.
-    pub async fn outbox_failed(&self, outbox_id: i64, error: &str, retry_at: Option<Timestamp>) -> Result<()> {
+    /// Notes at `at` that a delivery failed: tried again from `retry_at` on, or given up for good when there is none.
+    pub async fn outbox_failed(
+        &self,
+        outbox_id: i64,
+        error: &str,
+        at: Timestamp,
+        retry_at: Option<Timestamp>,
+    ) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE outbox SET attempts = attempts + 1, error = $2, not_before = $3, state = $4 WHERE id = $1")
-            .bind(outbox_id)
-            .bind(error)
-            .bind(retry_at.map_or(0, millis))
-            .bind(if retry_at.is_some() { "pending" } else { "failed" })
-            .execute(&mut *tx.transaction)
-            .await?;
+        sqlx::query(
+            "UPDATE outbox SET attempts = attempts + 1, error = $2, not_before = $3, noted_at = $4, state = $5
+             WHERE id = $1",
+        )
+        .bind(outbox_id)
+        .bind(error)
+        .bind(retry_at.map_or(0, millis))
+        .bind(millis(at))
+        .bind(if retry_at.is_some() { "pending" } else { "failed" })
+        .execute(&mut *tx.transaction)
+        .await?;
         tx.commit().await
     }
 

@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("bench", "app config inference knowledge message models retrieval storage"),
     ("forecast", ""),
     ("evaluation", "forecast inference intents language message privacy recommend retrieval"),
-    ("console", "catalog conversation knowledge live message storage telemetry"),
+    ("console", "catalog conversation knowledge live message privacy storage telemetry"),
 ];
 
 /// Words that only the files of one part may contain.

@@ -8,6 +8,7 @@ mod conversations;
 mod dispatch;
 mod health;
 mod evaluation;
+mod faults;
 mod inference;
 mod intents;
 mod knowledge;

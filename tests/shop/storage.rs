@@ -163,6 +163,56 @@ async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
 }
 
 #[tokio::test]
+async fn a_chat_is_claimed_by_one_process_at_a_time_and_in_order() {
+    on_each_database(async |database: &Database| {
+        let (store, other) = (&database.store, database.reopen().await);
+        // A webhook may bring updates in another order than that of their numbers.
+        for (chat, id) in [("a", "12"), ("a", "9"), ("b", "7"), ("a", "10")] {
+            store.accept(&inbound(Channel::Telegram, chat, id)).await.unwrap();
+        }
+        let claim = async |store: &Store, worker: &str, second: i64| {
+            let claimed = store.claim_inbound(worker, at(second), 10).await.unwrap();
+            claimed.into_iter().map(|pending| (pending.id, pending.inbound.update_id)).collect::<Vec<_>>()
+        };
+        let first = claim(store, "one", 1).await;
+        assert_eq!(first.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["9", "7"]);
+        assert!(claim(&other, "two", 2).await.is_empty(), "both chats are worked");
+        // An update that comes late does not let a second process into the chat.
+        store.accept(&inbound(Channel::Telegram, "a", "8")).await.unwrap();
+        assert!(claim(&other, "two", 3).await.is_empty());
+        commit(store, first[0].0, Channel::Telegram, "a", None).await.unwrap();
+        assert_eq!(claim(&other, "two", 4).await[0].1, "8");
+        // The first process renews its lease, the second does not.
+        store.renew_claims("one", at(25)).await.unwrap();
+        assert_eq!(claim(store, "three", 35).await.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["8"]);
+        store.release_claims("one").await.unwrap();
+        assert_eq!(claim(store, "three", 36).await[0].1, "7");
+        // A clock that is put back does not make a lease last for a day.
+        assert_eq!(claim(&other, "two", -80_000).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_process_until_it_ends() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        assert!(store.hold_lease("sender", "one", at(0)).await.unwrap());
+        assert!(!store.hold_lease("sender", "two", at(1)).await.unwrap());
+        assert!(store.hold_lease("another", "two", at(1)).await.unwrap());
+        assert!(store.hold_lease("sender", "one", at(20)).await.unwrap());
+        assert!(!store.hold_lease("sender", "two", at(40)).await.unwrap());
+        assert!(store.hold_lease("sender", "two", at(50)).await.unwrap());
+        assert!(!store.hold_lease("sender", "one", at(51)).await.unwrap());
+        store.release_lease("sender", "one").await.unwrap();
+        assert!(!store.hold_lease("sender", "one", at(52)).await.unwrap(), "only its holder gives it back");
+        store.release_lease("sender", "two").await.unwrap();
+        assert!(store.hold_lease("sender", "one", at(53)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_update_that_keeps_failing_is_set_aside_and_the_shopper_can_be_told() {
     on_each_database(async |database: &Database| {
         let store = &database.store;
@@ -194,15 +244,15 @@ async fn deliveries_keep_the_order_of_a_chat_and_wait_for_their_time() {
         let texts = |due: &[(i64, String, i64)]| due.iter().map(|(_, text, _)| text.clone()).collect::<Vec<_>>();
         let first = due(10).await;
         assert_eq!(texts(&first), ["reply 1", "reply 3"]);
-        store.outbox_failed(first[0].0, "busy", Some(at(60))).await.unwrap();
+        store.outbox_failed(first[0].0, "busy", at(10), Some(at(60))).await.unwrap();
         assert_eq!(texts(&due(59).await), ["reply 3"], "nothing overtakes the reply that waits");
         let again = due(60).await;
         assert_eq!((again[0].1.as_str(), again[0].2), ("reply 1", 1));
-        store.outbox_failed(first[0].0, "the shopper blocked the bot", None).await.unwrap();
+        store.outbox_failed(first[0].0, "the shopper blocked the bot", at(60), None).await.unwrap();
         let next = due(60).await;
         assert_eq!(texts(&next), ["reply 2", "reply 3"]);
-        store.outbox_sent(next[0].0).await.unwrap();
-        store.outbox_sent(next[1].0).await.unwrap();
+        store.outbox_sent(&[next[0].0]).await.unwrap();
+        store.outbox_sent(&[next[1].0]).await.unwrap();
         assert!(due(60).await.is_empty());
         assert!(store.pending_outbox(Channel::Widget, at(60), 10).await.unwrap().is_empty());
     })
@@ -429,7 +479,7 @@ async fn two_processes_may_start_on_an_empty_database_at_once() {
             None => database.url.clone(),
         };
         for opened in join_all((0..4).map(|_| Store::connect(&url))).await {
-            opened.unwrap().ping().await.unwrap();
+            opened.unwrap().waiting_counts().await.unwrap();
         }
     })
     .await;
@@ -444,6 +494,8 @@ async fn a_session_lasts_until_its_time_and_no_longer() {
         store.save_session("s2", "{}", at(30)).await.unwrap();
         assert_eq!(store.session("s1", at(19)).await.unwrap().as_deref(), Some("{\"a\":2}"));
         assert_eq!(store.session("s1", at(20)).await.unwrap(), None);
+        assert_eq!(store.session("s1", at(19)).await.unwrap(), None, "a clock that is put back revives nothing");
+        store.save_session("s3", "{}", at(20)).await.unwrap();
         assert_eq!(store.delete_expired_sessions(at(20)).await.unwrap(), 1);
         store.delete_session("s2").await.unwrap();
         assert_eq!(store.session("s2", at(0)).await.unwrap(), None);

@@ -352,7 +352,15 @@ async fn what_cannot_be_read_holds_up_nobody() {
     let last = setup.telegram.write(ADA, "Is anybody there?");
     let shop = setup.start().await;
     setup.wait_for_shown(ADA, 1).await;
-    setup.finish(shop).await;
+    let store = setup.store().await;
+    let kept = store.set_aside(10).await.unwrap();
+    assert!(kept.len() == 2 && kept.iter().any(|update| update.content.contains("telepathy")), "{kept:?}");
+    // It is read again when staff want that, and set aside again while nobody knows what it says.
+    assert!(store.try_again(kept[0].kind, kept[0].id).await.unwrap());
+    assert_eq!(store.set_aside_count().await.unwrap(), 1);
+    eventually("it is set aside again", async || (store.set_aside_count().await.unwrap() == 2).then_some(())).await;
+    let log = setup.finish(shop).await;
+    assert!(!log.contains("not a chat"), "{log}");
     assert!(setup.telegram.offset() > last);
 }
 

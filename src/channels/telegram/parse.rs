@@ -23,6 +23,8 @@ pub(super) enum Update {
     },
     /// Nothing that the bot answers, and why.
     Ignored(&'static str),
+    /// Nobody knows what it says, and why: it is kept as it came.
+    Unreadable(String),
 }
 
 #[derive(Deserialize)]
@@ -113,7 +115,7 @@ pub(super) fn parse(update: &Value, update_id: i64, bot_id: i64, received_at: Ti
         received_at,
     };
     match RawUpdate::deserialize(update) {
-        Err(_) => Update::Ignored("it cannot be read"),
+        Err(error) => Update::Unreadable(format!("it cannot be read: {error}")),
         Ok(RawUpdate { message: Some(message), .. }) if message.chat.kind != "private" => {
             Update::Ignored("the chat is not private")
         }
@@ -136,7 +138,7 @@ pub(super) fn parse(update: &Value, update_id: i64, bot_id: i64, received_at: Ti
                 query_id: button.id,
             }
         }
-        Ok(_) => Update::Ignored("its kind is not known"),
+        Ok(_) => Update::Unreadable("its kind is not known".to_owned()),
     }
 }
 
@@ -187,7 +189,7 @@ mod tests {
     fn text_of(update: &Value) -> String {
         match read(update) {
             Update::Message(inbound) | Update::Button { inbound, .. } => inbound.text,
-            Update::Ignored(why) => panic!("{why}"),
+            Update::Ignored(_) | Update::Unreadable(_) => panic!("not read: {update}"),
         }
     }
 
@@ -242,8 +244,9 @@ mod tests {
     #[test]
     fn what_is_not_for_the_bot_is_ignored() {
         let group = json!({"message": {"chat": {"id": -1, "type": "group"}, "text": "hi"}});
-        for update in [group, json!({"poll": {}}), json!({"message": {"chat": 3}}), json!([1]), json!(null)] {
-            assert!(matches!(read(&update), Update::Ignored(_)), "{update}");
+        assert!(matches!(read(&group), Update::Ignored(_)));
+        for update in [json!({"poll": {}}), json!({"message": {"chat": 3}}), json!([1]), json!(null)] {
+            assert!(matches!(read(&update), Update::Unreadable(_)), "{update}");
         }
         assert_eq!(update_id(&json!({"update_id": "5"})), None);
     }

@@ -1,11 +1,15 @@
 //! Delivers the outbox. The oldest waiting message of each chat is sent; the next one follows when it is delivered or
 //! given up, so that a chat's order is kept through failures and restarts.
 //!
+//! One process at a time sends for a bot, so that its pace and the order of its chats hold over all processes: it has the
+//! bot's lease. What it read from the outbox is kept in memory until it is sent or the outbox is read again.
+//!
 //! A message is noted as sent after Telegram took it: a crash between the two sends it again, and nothing else does but
 //! a call whose answer never came.
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,15 +35,17 @@ use super::{
 use crate::{
     live::{Live, LiveEvent, LiveHub},
     message::{Channel, Timestamp},
-    storage::{OutboxItem, Store},
+    storage::{LEASE, OutboxItem, Store},
 };
 
 /// Looks into the outbox without being told, for replies that another process wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Chats that are looked at together.
-const CHATS_MAX: i64 = 200;
-/// Calls under way at the same time.
-const SENDS_AT_ONCE: usize = 16;
+/// Soonest look after another one while there is still something to send from that.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Chats that are looked at together; more than can be under way, so that hanging calls do not hide the others.
+const CHATS_MAX: i64 = 500;
+/// Calls under way at the same time. A call that hangs takes fifteen seconds, and others must not wait for it.
+const SENDS_AT_ONCE: usize = 256;
 /// On shutdown, how long answers are awaited so that what was sent is noted.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// Telegram shows "typing" for five seconds.
@@ -52,6 +58,14 @@ pub(super) struct Sender {
     store: Store,
     live: LiveHub,
     pace: Pace,
+    worker: String,
+    /// Until when this process is sure to be the only one that sends; `None`: it may not send.
+    leased_until: Option<Instant>,
+    /// What the last look into the outbox found and is not begun, oldest first.
+    waiting: Vec<OutboxItem>,
+    looked_at: Option<Instant>,
+    /// Delivered, and not yet noted in the outbox.
+    delivered: Vec<i64>,
     /// What each running task delivers.
     under_way: HashMap<tokio::task::Id, Delivery>,
     /// Parts of long messages that Telegram has, by outbox row, so that a retry goes on after them.
@@ -73,13 +87,26 @@ type Sends = JoinSet<Result<(), Failure>>;
 type Joined = Result<(tokio::task::Id, Result<(), Failure>), JoinError>;
 
 impl Sender {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, store: Store, live: LiveHub) -> Self {
+    /// `worker` is the name of this process, `per_second_max` the most messages in a second.
+    pub(super) fn new(
+        api: Arc<Api>,
+        bot_id: i64,
+        store: Store,
+        live: LiveHub,
+        worker: &str,
+        per_second_max: NonZeroU32,
+    ) -> Self {
         Self {
             api,
             bot_id,
             store,
             live,
-            pace: Pace::default(),
+            pace: Pace::new(per_second_max),
+            worker: worker.to_owned(),
+            leased_until: None,
+            waiting: Vec::new(),
+            looked_at: None,
+            delivered: Vec::new(),
             under_way: HashMap::new(),
             parts_sent: HashMap::new(),
             typing_at: HashMap::new(),
@@ -97,6 +124,10 @@ impl Sender {
                 () = tokio::time::sleep_until(look_at) => true,
                 Some(joined) = sends.join_next_with_id() => {
                     self.note(joined).await;
+                    while let Some(joined) = sends.try_join_next_with_id() {
+                        self.note(joined).await;
+                    }
+                    self.note_delivered().await;
                     true
                 }
                 event = live.recv() => self.hear(event),
@@ -108,28 +139,64 @@ impl Sender {
         let finish = async {
             while let Some(joined) = sends.join_next_with_id().await {
                 self.note(joined).await;
+                self.note_delivered().await;
             }
         };
         if tokio::time::timeout(FINISH_TIMEOUT, finish).await.is_err() {
             tracing::warn!("stopped while Telegram had not answered; a reply may be sent again at the next start");
         }
+        if let Err(error) = self.store.release_lease(&self.lease(), &self.worker).await {
+            tracing::warn!(%error, "the right to send could not be given back; another process has it when the lease ends");
+        }
+    }
+
+    fn lease(&self) -> String {
+        format!("telegram sender {}", self.bot_id)
+    }
+
+    /// Whether this process may send now: it has the bot's lease, which is renewed when a third of it is over.
+    async fn may_send(&mut self, now: Instant) -> bool {
+        if self.leased_until.is_some_and(|until| until > now + LEASE * 2 / 3) {
+            return true;
+        }
+        match self.store.hold_lease(&self.lease(), &self.worker, Utc::now()).await {
+            Ok(true) => self.leased_until = Some(now + LEASE),
+            Ok(false) => self.leased_until = None,
+            Err(error) => tracing::error!(%error, "the right to send cannot be renewed"),
+        }
+        self.leased_until.is_some_and(|until| until > now)
+    }
+
+    /// Reads the outbox again when nothing is left of what was read, or after a while. Returns how soon to do so again
+    /// when it was too early now.
+    async fn look(&mut self, now: Instant) -> Option<Duration> {
+        let soonest = self.looked_at.filter(|_| !self.waiting.is_empty()).map(|looked_at| looked_at + LOOK_AGAIN);
+        if let Some(early) = soonest.and_then(|at| at.checked_duration_since(now)).filter(|early| !early.is_zero()) {
+            return Some(early);
+        }
+        match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
+            Ok(waiting) => {
+                self.waiting = waiting;
+                // What was delivered and could not be noted is still there.
+                self.waiting.retain(|item| !self.delivered.contains(&item.id));
+                self.looked_at = Some(now);
+            }
+            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
+        }
+        None
     }
 
     /// Starts what may be sent now. Returns when to look again at the latest.
     async fn start_due(&mut self, sends: &mut Sends) -> Duration {
         let now = Instant::now();
-        let waiting = match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                tracing::error!(%error, "the outbox cannot be read");
-                return LOOK_EVERY;
-            }
-        };
-        let mut look_in = LOOK_EVERY;
-        for item in waiting {
-            if self.under_way.len() >= SENDS_AT_ONCE {
-                break;
-            }
+        if !self.may_send(now).await {
+            return LOOK_EVERY;
+        }
+        if !self.delivered.is_empty() {
+            self.note_delivered().await;
+        }
+        let mut look_in = self.look(now).await.unwrap_or(LOOK_EVERY);
+        for item in std::mem::take(&mut self.waiting) {
             let Some(chat) = chat_of(self.bot_id, &item.chat) else {
                 self.give_up(item.id, "the conversation belongs to another bot").await;
                 continue;
@@ -139,19 +206,24 @@ impl Sender {
             }
             match self.pace.wait(chat, now) {
                 Some(wait) => look_in = look_in.min(wait),
-                None => self.start(&item, chat, now, sends).await,
+                None if self.under_way.len() < SENDS_AT_ONCE => {
+                    self.start(&item, chat, now, sends);
+                    continue;
+                }
+                None => {}
             }
+            self.waiting.push(item);
         }
         look_in
     }
 
     /// Sends the next part of a message.
-    async fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
+    fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
         let Rendered { parts, buttons } = render(&item.message);
         let part = self.parts_sent.get(&item.id).copied().unwrap_or(0);
         let Some(text) = parts.get(part) else {
             // Nothing to show, or all of it was sent and the store could not note it.
-            self.note_sent(item.id).await;
+            self.delivered.push(item.id);
             return;
         };
         let is_last_part = part + 1 == parts.len();
@@ -182,20 +254,26 @@ impl Sender {
         let Some(delivery) = self.under_way.remove(&id) else { return };
         match outcome {
             Ok(()) => {
+                self.pace.taken();
                 *self.parts_sent.entry(delivery.outbox_id).or_default() += 1;
                 if delivery.is_last_part {
-                    self.note_sent(delivery.outbox_id).await;
+                    self.delivered.push(delivery.outbox_id);
                 }
             }
             Err(failure) => self.note_failed(delivery, &failure).await,
         }
     }
 
-    async fn note_sent(&mut self, outbox_id: i64) {
-        match self.store.outbox_sent(outbox_id).await {
-            Ok(()) => drop(self.parts_sent.remove(&outbox_id)),
-            // The parts stay counted, so that the next look notes it and sends nothing.
-            Err(error) => tracing::error!(outbox_id, %error, "a sent reply cannot be noted"),
+    /// Notes in one step all that was delivered.
+    async fn note_delivered(&mut self) {
+        match self.store.outbox_sent(&self.delivered).await {
+            Ok(()) => {
+                for id in self.delivered.drain(..) {
+                    self.parts_sent.remove(&id);
+                }
+            }
+            // They stay on the list, so that the next look notes them and sends nothing.
+            Err(error) => tracing::error!(replies = self.delivered.len(), %error, "sent replies cannot be noted"),
         }
     }
 
@@ -209,7 +287,9 @@ impl Sender {
             self.pace.refused(chat, Instant::now(), retry_after);
         }
         tracing::warn!(outbox_id, %failure, retry_in_s = wait.as_secs(), "a reply was not delivered");
-        if let Err(error) = self.store.outbox_failed(outbox_id, &failure.to_string(), Some(later(wait))).await {
+        if let Err(error) =
+            self.store.outbox_failed(outbox_id, &failure.to_string(), Utc::now(), Some(later(wait))).await
+        {
             tracing::error!(outbox_id, %error, "a failed delivery cannot be noted");
         }
     }
@@ -217,7 +297,7 @@ impl Sender {
     async fn give_up(&mut self, outbox_id: i64, why: &str) {
         tracing::warn!(outbox_id, why, "a reply is given up");
         self.parts_sent.remove(&outbox_id);
-        if let Err(error) = self.store.outbox_failed(outbox_id, why, None).await {
+        if let Err(error) = self.store.outbox_failed(outbox_id, why, Utc::now(), None).await {
             tracing::error!(outbox_id, %error, "a reply that is given up cannot be noted");
         }
     }

@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 use shoptalk::{
     conversation::State,
     live::LiveEvent,
-    message::{Channel, Reply},
-    storage::{Author, Role},
+    message::{Channel, Inbound, Reply},
+    storage::{Author, Role, UnreadUpdate},
 };
 
 use super::{PASSWORD, SCRIPT, TestConsole, location, reply};
@@ -59,7 +59,7 @@ async fn a_reply_of_staff_reaches_the_shopper_and_silences_the_bot() {
     assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, State::WithStaff);
     // One reply per chat is offered at a time: the bot's comes first.
     let first = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
-    shop.store.outbox_sent(first[0].id).await.unwrap();
+    shop.store.outbox_sent(&[first[0].id]).await.unwrap();
     let queued = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
     assert_eq!(queued.last().map(|item| item.message.text.as_str()), Some("I am Ana.\nHow can I help?"));
     let event = watch.recv().await.unwrap();
@@ -252,4 +252,46 @@ async fn open_pages_are_told_of_changes_and_the_stream_ends_with_the_server() {
     assert!(first.contains(r#"{"type":"changed","channel":"widget","chat":"w1"}"#), "{first}");
     shop.shutdown.cancel();
     assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_again() {
+    let shop = TestConsole::start().await;
+    let at = Utc::now();
+    let inbound = Inbound {
+        channel: Channel::Telegram,
+        chat: "7:42".to_owned(),
+        update_id: "1".to_owned(),
+        text: format!("{SCRIPT} my card is 4111 1111 1111 1111"),
+        customer: None,
+        language_hint: None,
+        received_at: at,
+    };
+    let id = shop.store.accept(&inbound).await.unwrap().unwrap();
+    let mut agent = shop.logged_in(Role::Agent).await;
+    assert!(!agent.page("/console").await.contains("Set aside"), "no entry while there is nothing");
+    shop.store.inbound_failed(id, "the encoder is on fire", 1).await.unwrap();
+    let unread = UnreadUpdate {
+        channel: Channel::Telegram,
+        source: "7".to_owned(),
+        key: "2".to_owned(),
+        raw: "{\"telepathy\":\"hm\"}".to_owned(),
+        error: "its kind is not known".to_owned(),
+        received_at: at,
+    };
+    shop.store.accept_all(&[], std::slice::from_ref(&unread)).await.unwrap();
+
+    assert!(agent.page("/console").await.contains("Set aside"));
+    let page = agent.page("/console/set-aside").await;
+    for words in ["the encoder is on fire", "its kind is not known", "telepathy", "Try again"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("4111 1111") && !page.contains("<script>"), "{page}");
+    let message = format!("/console/set-aside/messages/{id}");
+    assert_eq!(agent.post(&message, &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(agent.post(&message, &[]).await.status(), StatusCode::NOT_FOUND, "it is not set aside any more");
+    assert_eq!(shop.store.pending_inbound(10).await.unwrap()[0].attempts, 0);
+    assert_eq!(agent.post("/console/set-aside/updates/1", &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(shop.store.unread_to_read(Channel::Telegram, "7").await.unwrap(), [(1, unread.raw)]);
+    assert_eq!(shop.store.set_aside_count().await.unwrap(), 0);
 }
