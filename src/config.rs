@@ -92,6 +92,15 @@ pub struct TelegramConfig {
     pub token: Secret,
     /// Another Bot API server.
     pub api_url: Option<String>,
+    /// Messages of a chat that come within this time of each other are answered together, in milliseconds; 0: each by
+    /// itself. A command or a button never waits.
+    #[serde(default = "burst_ms")]
+    pub burst_ms: u64,
+}
+
+/// People write a thought in several messages, a second or so apart.
+fn burst_ms() -> u64 {
+    1_200
 }
 
 /// The models: local ones, and a server in place of the local chat model.
@@ -229,8 +238,11 @@ impl Config {
             }
         };
         if let Some(token) = std::env::var("TELEGRAM_BOT_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            let api_url = config.telegram.take().and_then(|telegram| telegram.api_url);
-            config.telegram = Some(TelegramConfig { token: Secret::new(token.trim()), api_url });
+            let token = Secret::new(token.trim());
+            match &mut config.telegram {
+                Some(telegram) => telegram.token = token,
+                none => *none = Some(TelegramConfig { token, api_url: None, burst_ms: burst_ms() }),
+            }
         }
         if let Some(telegram) = &mut config.telegram {
             telegram.api_url =

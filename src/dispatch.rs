@@ -1,6 +1,8 @@
 //! Between inbox and engine: takes each waiting update, lets the engine make a turn of it, and commits the turn. One
 //! chat's updates are worked in order and one at a time; different chats side by side.
 
+mod burst;
+
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -13,12 +15,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::burst::Burst;
 use crate::{
     conversation::Conversation,
     engine::Engine,
     live::{LiveEvent, LiveHub},
     message::{Channel, Inbound},
-    storage::{PendingInbound, StorageError, Store, TurnOutcome},
+    storage::{Gathered, StorageError, Store, TurnOutcome},
     telemetry,
 };
 
@@ -36,12 +39,21 @@ pub struct Dispatcher {
     engine: Arc<Engine>,
     live: LiveHub,
     wake: Arc<Notify>,
+    /// How long a message of a chat is held for the next one to join it.
+    burst: Duration,
 }
 
 impl Dispatcher {
     /// Wires inbox, engine and watchers.
     pub fn new(store: Store, engine: Arc<Engine>, live: LiveHub) -> Self {
-        Self { store, engine, live, wake: Arc::new(Notify::new()) }
+        Self { store, engine, live, wake: Arc::new(Notify::new()), burst: Duration::ZERO }
+    }
+
+    /// The same, that answers messages of a Telegram chat within `burst` of each other as one.
+    #[must_use]
+    pub fn with_burst(mut self, burst: Duration) -> Self {
+        self.burst = burst;
+        self
     }
 
     /// Makes an update durable; only then may the channel acknowledge it. `false`: it was there already.
@@ -59,11 +71,11 @@ impl Dispatcher {
         let mut turns = JoinSet::new();
         let (done_sender, mut done) = mpsc::unbounded_channel();
         while !shutdown.is_cancelled() {
-            self.start_turns(&mut busy, &mut turns, &done_sender).await;
+            let look_in = self.start_turns(&mut busy, &mut turns, &done_sender).await;
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(look_in) => {}
                 Some(chat) = done.recv() => { busy.remove(&chat); }
             }
             while let Ok(chat) = done.try_recv() {
@@ -74,21 +86,24 @@ impl Dispatcher {
         while turns.join_next().await.is_some() {}
     }
 
+    /// Starts the turns that may be made now. Returns when to look again at the latest.
     async fn start_turns(
         &self,
         busy: &mut HashSet<(Channel, String)>,
         turns: &mut JoinSet<()>,
         done: &mpsc::UnboundedSender<(Channel, String)>,
-    ) {
+    ) -> Duration {
         let waiting = match self.store.pending_inbound(64 + busy.len() as i64).await {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::error!(%error, "the inbox cannot be read");
-                return;
+                return POLL;
             }
         };
-        for pending in waiting {
-            let chat = (pending.inbound.channel, pending.inbound.chat.clone());
+        let (bursts, look_in) = burst::ripe(waiting, self.burst, chrono::Utc::now());
+        for burst in bursts {
+            let inbound = &burst.first.inbound;
+            let chat = (inbound.channel, inbound.chat.clone());
             if busy.len() >= CHATS_AT_ONCE || !busy.insert(chat.clone()) {
                 continue;
             }
@@ -98,17 +113,18 @@ impl Dispatcher {
                 let _told = scopeguard(move || {
                     let _ = done.send(chat);
                 });
-                this.work(pending).await;
+                this.work(burst).await;
             });
         }
+        look_in.map_or(POLL, |look_in| look_in.min(POLL))
     }
 
-    async fn work(&self, pending: PendingInbound) {
-        let id = pending.id;
-        let (channel, chat) = (pending.inbound.channel, pending.inbound.chat.clone());
+    async fn work(&self, burst: Burst) {
+        let id = burst.first.id;
+        let (channel, chat) = (burst.first.inbound.channel, burst.first.inbound.chat.clone());
         let turn = tokio::spawn({
             let this = self.clone();
-            async move { this.turn(&pending).await }
+            async move { this.turn(&burst).await }
         });
         let error = match turn.await {
             Ok(Ok(())) => return,
@@ -124,23 +140,29 @@ impl Dispatcher {
         self.wake.notify_one();
     }
 
-    async fn turn(&self, pending: &PendingInbound) -> anyhow::Result<()> {
+    async fn turn(&self, Burst { first, others }: &Burst) -> anyhow::Result<()> {
         let started = Instant::now();
-        let inbound = &pending.inbound;
+        let inbound = &first.inbound;
         let (channel, chat) = (inbound.channel, inbound.chat.as_str());
+        if inbound.origin.edited && self.store.said_lately(channel, chat, &inbound.text).await? {
+            // Channels tell of an edit also when a preview or a reaction was added.
+            let ids: Vec<i64> = std::iter::once(first.id).chain(others.iter().copied()).collect();
+            return Ok(self.store.inbound_settled(&ids).await?);
+        }
         let mut conversation =
             self.store.conversation(channel, chat).await?.unwrap_or_else(|| Conversation::new(channel, chat));
         let live = self.live.clone();
         let progress = |event| live.announce(channel, chat, LiveEvent::Progress(event));
         let turn = self.engine.handle(&mut conversation, inbound, &progress).await?;
         let outcome = TurnOutcome {
-            inbox_id: pending.id,
+            inbox_id: first.id,
             conversation: &conversation,
             shopper_text: &turn.shopper_text,
             reply: turn.reply.as_ref(),
             at: turn.at,
         };
-        self.store.commit_turn(&outcome).await?;
+        let gathered = Gathered { inbox_ids: others, attachments: &inbound.attachments };
+        self.store.commit_gathered_turn(&outcome, &gathered).await?;
         let route = turn.reply.as_ref().map_or("staff", |reply| reply.route.as_str());
         telemetry::turn(channel.as_str(), conversation.language.as_str(), route, started.elapsed());
         self.live.announce(channel, chat, LiveEvent::Changed);

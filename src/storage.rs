@@ -2,6 +2,7 @@
 //! statements are the same for both. Each public method is one step that either happens or does not.
 
 mod accounts;
+mod chats;
 mod conversations;
 mod knowledge;
 mod records;
@@ -17,6 +18,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use chats::Gathered;
 pub use conversations::{
     Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
 };
@@ -108,6 +110,7 @@ impl Store {
         let migrations = [
             (1, "shop", include_str!("storage/migrations/0001_shop.sql")),
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
+            (4, "native", include_str!("storage/migrations/0004_native.sql")),
         ];
         let migrations = migrations
             .into_iter()

@@ -6,7 +6,7 @@ use chrono::Utc;
 use serde_json::json;
 use shoptalk::{
     conversation::Conversation,
-    message::{Channel, Inbound},
+    message::{Channel, Inbound, Origin},
     storage::{Author, Store, TurnOutcome},
 };
 use tempfile::TempDir;
@@ -74,6 +74,8 @@ impl Setup {
             customer: None,
             language_hint: None,
             received_at: at,
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let inbox_id = store.accept(&inbound).await.unwrap().unwrap();
         let turn = TurnOutcome { inbox_id, conversation: &conversation, shopper_text: "hello", reply: None, at };

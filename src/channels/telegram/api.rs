@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn api(url: &str) -> Result<Api, TelegramError> {
-        Api::new(&TelegramConfig { token: Secret::new("12:SECRET"), api_url: Some(url.to_owned()) })
+        Api::new(&TelegramConfig { token: Secret::new("12:SECRET"), api_url: Some(url.to_owned()), burst_ms: 0 })
     }
 
     #[test]

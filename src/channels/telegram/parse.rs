@@ -111,6 +111,8 @@ pub(super) fn parse(update: &Value, update_id: i64, bot_id: i64, received_at: Ti
         customer: None,
         language_hint: from.and_then(|user| Language::from_tag(user.language_code.as_deref()?)),
         received_at,
+        attachments: Vec::new(),
+        origin: crate::message::Origin::default(),
     };
     match RawUpdate::deserialize(update) {
         Err(_) => Update::Ignored("it cannot be read"),

@@ -192,13 +192,14 @@ mod tests {
             generated: false,
             latency_ms: LatencyMs::default(),
             suggestions: vec!["Yes".to_owned(), "  ".to_owned(), "一".repeat(30), "c".to_owned(), "d".to_owned()],
+            effect: None,
             trace: Trace::default(),
         }
     }
 
     fn message(reply: Option<Reply>, text: &str) -> StoredMessage {
         let at = DateTime::UNIX_EPOCH;
-        StoredMessage { id: 1, author: Author::Bot, author_name: None, text: text.to_owned(), reply, at }
+        StoredMessage { id: 1, author: Author::Bot, author_name: None, text: text.to_owned(), reply, at, rating: None }
     }
 
     #[test]
