@@ -25,8 +25,8 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp,
-        Trace,
+        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route,
+        Timestamp, Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},

@@ -11,7 +11,7 @@ use crate::{
     conversation::{Conversation, Event},
     intents::{self, Intent},
     language::detect_language,
-    message::{Channel, Citation, Inbound, LatencyMs, ProductCard, Reply, Route, Trace, Origin},
+    message::{Channel, Citation, Inbound, LatencyMs, Origin, ProductCard, Reply, Route, Trace},
     prompts::Phrase,
 };
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
-    message::{Channel, Inbound, Language, Reply, Origin},
+    message::{Channel, Inbound, Language, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     conversation::Conversation,
     engine::{Clock, StoredTurn},
-    message::{Inbound, LatencyMs, Reply, Origin},
+    message::{Inbound, LatencyMs, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 

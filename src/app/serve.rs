@@ -109,7 +109,8 @@ impl App {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+            let media_dir = media_dir(&app.config);
+            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, media_dir, shutdown).await {
                 tracing::error!("Telegram is off: {error}");
             }
         })

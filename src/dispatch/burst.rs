@@ -81,9 +81,8 @@ fn merged(rows: Vec<PendingInbound>, joined: usize) -> Option<Burst> {
     let mut others = Vec::new();
     for row in rows {
         others.push(row.id);
-        let revises = |earlier: &Inbound| {
-            row.inbound.origin.edited && earlier.origin.message == row.inbound.origin.message
-        };
+        let revises =
+            |earlier: &Inbound| row.inbound.origin.edited && earlier.origin.message == row.inbound.origin.message;
         match said.iter().position(revises) {
             Some(at) => said[at].text = row.inbound.text,
             None => said.push(row.inbound),

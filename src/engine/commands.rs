@@ -162,7 +162,10 @@ impl Engine {
     fn open_product(&self, asked: &Asked<'_>, link: &str) -> Said {
         let product = asked.snapshot.recommender.products().find(|product| link_of(&product.sku) == link_of(link));
         let Some(Product { sku, title, price, stock, image, .. }) = product.cloned() else {
-            return Said { suggestions: self.greet(asked).suggestions, ..self.plain(asked, Route::Recommend, Phrase::ProductUnknown) };
+            return Said {
+                suggestions: self.greet(asked).suggestions,
+                ..self.plain(asked, Route::Recommend, Phrase::ProductUnknown)
+            };
         };
         let goes_with = self.prompts.say(asked.language, Phrase::ProductGoesWith, context! { title });
         Said {

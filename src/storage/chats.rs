@@ -105,7 +105,8 @@ impl Store {
                 "size": row.try_get::<Option<i64>, _>("size")?,
             }));
         }
-        let messages: Vec<Value> = self.messages(conversation.id, 0).await?.iter().map(|m| exported(m, &with)).collect();
+        let messages: Vec<Value> =
+            self.messages(conversation.id, 0).await?.iter().map(|m| exported(m, &with)).collect();
         Ok(json!({
             "channel": channel.as_str(),
             "chat": chat,

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use sqlx::{Row, any::AnyRow};
 
-use super::{Gathered, Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
+use super::{
+    Gathered, Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json,
+};
 use crate::{
     conversation::{Conversation, Event, Memory, State},
     message::{Channel, Effect, Inbound, Language, Reply, Timestamp},

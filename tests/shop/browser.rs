@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use shoptalk::{
     catalog::{Money, Product},
     conversation::Conversation,
-    message::{Channel, Citation, Inbound, Language, LatencyMs, ProductCard, Reply, Route, Sentiment, Trace, Origin},
+    message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, ProductCard, Reply, Route, Sentiment, Trace},
     storage::{Store, StoredProduct, TurnOutcome},
 };
 

@@ -20,7 +20,7 @@ use shoptalk::{
     conversation::Conversation,
     knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     live::LiveHub,
-    message::{Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, Reply, Route, Sentiment, Trace, Origin},
+    message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, PassageTrace, Reply, Route, Sentiment, Trace},
     storage::{DocumentWrite, Role, Store, TurnOutcome},
     telemetry::{Health, HealthFn, ModelState, Status},
 };

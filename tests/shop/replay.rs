@@ -9,7 +9,7 @@ use shoptalk::{
     catalog::OrderStatus,
     config::{Config, ModelsConfig},
     engine::{Clock, StoredTurn},
-    message::{Channel, Inbound, Route, Origin},
+    message::{Channel, Inbound, Origin, Route},
 };
 use tokio_util::sync::CancellationToken;
 

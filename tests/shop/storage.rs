@@ -9,7 +9,7 @@ use shoptalk::{
         Chunk, ChunkKind,
         vectors::{PartKind, PartVector, PassageVectors},
     },
-    message::{Channel, Inbound, Language, LatencyMs, Reply, Route, Sentiment, Trace, Origin},
+    message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Trace},
     storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
 };
 

@@ -4,22 +4,22 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use teloxide_core::{
-    payloads::{AnswerCallbackQuery, GetUpdates, GetUpdatesSetters},
-    types::{AllowedUpdate, CallbackQueryId},
+    payloads::{GetUpdates, GetUpdatesSetters},
+    types::AllowedUpdate,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    TelegramError,
-    api::{Api, CALL_TIMEOUT, Failure},
+    Me, TelegramError,
+    api::{Api, Failure},
     backoff,
     parse::{self, Update},
+    press::Presses,
     sleep_unless_stopped,
 };
-use crate::{dispatch::Dispatcher, message::Inbound};
+use crate::{dispatch::Dispatcher, storage::StorageError};
 
 /// How long Telegram holds a poll open when there is nothing to tell, in seconds.
 const LONG_POLL_S: u32 = 25;
@@ -31,13 +31,14 @@ const REPEAT_PAUSE: Duration = Duration::from_secs(1);
 /// Fetches the updates of one bot.
 pub(super) struct Poller {
     api: Arc<Api>,
-    bot_id: i64,
+    me: Me,
     dispatcher: Dispatcher,
+    presses: Presses,
 }
 
 impl Poller {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, dispatcher: Dispatcher) -> Self {
-        Self { api, bot_id, dispatcher }
+    pub(super) fn new(api: Arc<Api>, me: Me, dispatcher: Dispatcher, presses: Presses) -> Self {
+        Self { api, me, dispatcher, presses }
     }
 
     /// Polls until `stop`; an error when the token is no longer valid.
@@ -72,9 +73,11 @@ impl Poller {
     }
 
     async fn poll(&self, offset: Option<i32>) -> Result<Vec<Value>, Failure> {
-        let mut request = GetUpdates::new()
-            .timeout(LONG_POLL_S)
-            .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
+        let mut request = GetUpdates::new().timeout(LONG_POLL_S).allowed_updates([
+            AllowedUpdate::Message,
+            AllowedUpdate::EditedMessage,
+            AllowedUpdate::CallbackQuery,
+        ]);
         request.offset = offset;
         self.api.call(&request, POLL_TIMEOUT).await
     }
@@ -89,46 +92,41 @@ impl Poller {
                 tracing::warn!("an update without a number was left behind");
                 continue;
             };
-            match parse::parse(update, id, self.bot_id, Utc::now()) {
+            match parse::parse(update, id, &self.me, Utc::now()) {
                 Update::Ignored(why) => tracing::debug!(update_id = id, why, "an update is ignored"),
-                Update::Message(inbound) => self.accept(&inbound, stop).await?,
-                Update::Button { inbound, query_id } => {
-                    self.accept(&inbound, stop).await?;
-                    self.stop_spinner(query_id);
+                Update::Message(inbound) => durable(|| self.dispatcher.accept(&inbound), stop).await?,
+                Update::Press(press) => {
+                    if let Some(inbound) = &press.says {
+                        durable(|| self.dispatcher.accept(inbound), stop).await?;
+                    }
+                    durable(|| self.presses.keep(&press), stop).await?;
+                    self.presses.act(press);
                 }
             }
             next = next.max(i32::try_from(id.saturating_add(1)).ok());
         }
         Some(next)
     }
+}
 
-    /// Makes an update durable, however long the store takes; `None` when told to stop before.
-    async fn accept(&self, inbound: &Inbound, stop: &CancellationToken) -> Option<()> {
-        let mut failures = 0;
-        loop {
-            match self.dispatcher.accept(inbound).await {
-                Ok(_) => return Some(()),
-                Err(error) => {
-                    let wait = backoff(failures);
-                    failures += 1;
-                    tracing::error!(%error, retry_in_s = wait.as_secs(), "a Telegram update cannot be stored");
-                    if !sleep_unless_stopped(wait, stop).await {
-                        return None;
-                    }
+/// Stores what came with an update, however long that takes; `None` when told to stop before.
+async fn durable<T, F: Future<Output = Result<T, StorageError>>>(
+    store: impl Fn() -> F,
+    stop: &CancellationToken,
+) -> Option<()> {
+    let mut failures = 0;
+    loop {
+        match store().await {
+            Ok(_) => return Some(()),
+            Err(error) => {
+                let wait = backoff(failures);
+                failures += 1;
+                tracing::error!(%error, retry_in_s = wait.as_secs(), "a Telegram update cannot be stored");
+                if !sleep_unless_stopped(wait, stop).await {
+                    return None;
                 }
             }
         }
-    }
-
-    /// A pressed button shows that it waits until it is answered. Nothing depends on it, so nobody waits for it.
-    fn stop_spinner(&self, query_id: String) {
-        let api = Arc::clone(&self.api);
-        tokio::spawn(async move {
-            let answer = AnswerCallbackQuery::new(CallbackQueryId(query_id));
-            if let Err(failure) = api.call::<_, IgnoredAny>(&answer, CALL_TIMEOUT).await {
-                tracing::debug!(%failure, "a pressed button was not answered");
-            }
-        });
     }
 }
 
