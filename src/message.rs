@@ -261,6 +261,29 @@ pub struct Reply {
     pub trace: Trace,
 }
 
+impl Reply {
+    /// A question for a rating, which no turn has made.
+    pub fn asking_for_rating(text: &str, language: Language) -> Self {
+        Self {
+            text: text.to_owned(),
+            language,
+            intent: "rating".to_owned(),
+            intent_confidence: 1.0,
+            route: Route::Smalltalk,
+            citations: Vec::new(),
+            products: Vec::new(),
+            handoff: false,
+            declined: false,
+            sentiment: Sentiment::Neutral,
+            generated: false,
+            latency_ms: LatencyMs::default(),
+            suggestions: Vec::new(),
+            effect: Some(Effect::AskRating),
+            trace: Trace::default(),
+        }
+    }
+}
+
 /// What decided a turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Trace {

@@ -18,6 +18,7 @@ mod press;
 mod render;
 mod send;
 mod split;
+mod stream;
 mod typing;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use super::{Result, Store, StoredMessage, WriteTransaction, conversations::message_from_row};
-use crate::message::{Attachment, Channel, Effect};
+use super::{Author, Result, Store, StoredMessage, WriteTransaction, conversations::message_from_row};
+use crate::{
+    conversation::Conversation,
+    message::{Attachment, Channel, Effect, Reply, Timestamp},
+};
 
 /// Latest messages of a shopper among which an edited one is looked for.
 const RECENT: i64 = 20;
@@ -83,6 +86,27 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(rated.rows_affected() > 0)
+    }
+
+    /// Asks for a rating of what staff did, where the channel has buttons for it and staff did write. `false`: not asked.
+    pub async fn ask_rating(&self, conversation: &Conversation, text: &str, at: Timestamp) -> Result<bool> {
+        if conversation.channel != Channel::Telegram {
+            return Ok(false);
+        }
+        let mut tx = self.write().await?;
+        let row =
+            sqlx::query("SELECT COUNT(*) AS written FROM messages WHERE conversation_id = $1 AND author = 'staff'")
+                .bind(conversation.id)
+                .fetch_one(&mut *tx.transaction)
+                .await?;
+        if row.try_get::<i64, _>("written")? == 0 {
+            return Ok(false);
+        }
+        let reply = Reply::asking_for_rating(text, conversation.language);
+        let id = tx.add_message(conversation.id, Author::Bot, None, text, Some(&reply), at).await?;
+        tx.queue_delivery(conversation, id).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Everything that is kept of a chat, for the shopper to read: `null` for a chat of which nothing is.

@@ -1,5 +1,7 @@
 //! The Telegram bot as shoppers meet it: the real program against a Bot API server that has bad days.
 
+mod native;
+
 use std::{path::PathBuf, time::Duration};
 
 use chrono::Utc;
@@ -35,7 +37,7 @@ impl Setup {
 
     fn write_config(&self, token: &str) {
         let config = format!(
-            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\n",
+            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\nburst_ms = 0\n",
             data_dir = self.dir.path().join("data").display(),
             url = self.telegram.url(),
         );

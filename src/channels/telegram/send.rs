@@ -25,11 +25,12 @@ use super::{
     pace::Pace,
     photo,
     render::{Part, Rendered, render},
+    stream::{self, Earlier, StreamEvent, Streams},
     typing::Typing,
 };
 use crate::{
     live::{Live, LiveEvent, LiveHub},
-    message::{Channel, Timestamp},
+    message::{Channel, Progress, Timestamp},
     storage::{OutboxItem, Store},
 };
 
@@ -56,6 +57,7 @@ pub(super) struct Sender {
     /// Outbox rows whose pictures Telegram did not take: they go out as words.
     without_pictures: HashSet<i64>,
     typing: Typing,
+    streams: Streams,
     media_dir: PathBuf,
 }
 
@@ -76,6 +78,7 @@ impl Sender {
     pub(super) fn new(api: Arc<Api>, bot_id: i64, store: Store, live: LiveHub, media_dir: PathBuf) -> Self {
         Self {
             typing: Typing::new(Arc::clone(&api)),
+            streams: Streams::new(Arc::clone(&api)),
             api,
             bot_id,
             store,
@@ -106,6 +109,7 @@ impl Sender {
                     self.typing.show(&self.pace);
                     false
                 }
+                event = self.streams.event() => self.streamed(event),
             };
             if look {
                 look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
@@ -167,10 +171,19 @@ impl Sender {
             to["reply_markup"] = buttons;
         }
         let is_photo = matches!(part, Part::Photo { .. });
+        let earlier = self.streams.earlier(chat);
+        if earlier == Earlier::UnderWay {
+            return;
+        }
         self.pace.sent(chat, now);
         let (api, store) = (Arc::clone(&self.api), self.store.clone());
         let (media_dir, key) = (self.media_dir.clone(), item.chat.clone());
         let task = sends.spawn(async move {
+            if let Earlier::Message { id, text: shown } = earlier
+                && stream::complete(&api, id, &shown, &part, &to).await
+            {
+                return Ok(());
+            }
             match part {
                 Part::Text(text) => send_text(&api, &text, to).await,
                 Part::Photo { image, caption } => {
@@ -192,6 +205,22 @@ impl Sender {
             _ => false,
         };
         render(&item.message, pictured)
+    }
+
+    /// Shows more of a reply in the making, or notes how that went; `true` when a delivery may have waited for it.
+    fn streamed(&mut self, event: StreamEvent) -> bool {
+        match event {
+            StreamEvent::Due => {
+                self.streams.show(&mut self.pace);
+                false
+            }
+            StreamEvent::Ended { chat, retry_after } => {
+                if let Some(wait) = retry_after {
+                    self.pace.refused(chat, Instant::now(), wait);
+                }
+                true
+            }
+        }
     }
 
     /// Notes how a delivery went.
@@ -265,11 +294,15 @@ impl Sender {
         match (event, chat) {
             (LiveEvent::Changed, Some(chat)) => {
                 self.typing.stop(chat);
+                self.streams.end(chat);
                 true
             }
             (LiveEvent::Changed, None) => true,
-            (LiveEvent::Progress(_), Some(chat)) => {
+            (LiveEvent::Progress(progress), Some(chat)) => {
                 self.typing.start(chat);
+                if let Progress::Words { text } = progress {
+                    self.streams.add(chat, &text);
+                }
                 false
             }
             (LiveEvent::Progress(_), None) => false,

@@ -30,6 +30,8 @@ pub enum Fault {
     RetryAfter(u64),
     /// A 5xx with an HTML page, as proxies answer.
     Status(u16),
+    /// Understood and refused with these words.
+    Refuse(&'static str),
     /// Not carried out, and never answered.
     HangBefore,
     /// Carried out, and never answered.
@@ -49,6 +51,8 @@ pub struct Call {
     pub at: Instant,
     /// Whether it was carried out: neither refused nor kept from it by a fault.
     pub done: bool,
+    /// What it gave.
+    pub result: Value,
 }
 
 #[derive(Default)]
@@ -63,6 +67,7 @@ struct Inner {
     next_id: i64,
     faults: VecDeque<(String, Fault)>,
     blocked: HashSet<i64>,
+    has_drafts: bool,
     webhook: String,
     files: HashMap<String, Vec<u8>>,
     calls: Vec<Call>,
@@ -140,6 +145,16 @@ impl FakeTelegram {
         self.lock().faults.push_back((method.to_lowercase(), fault));
     }
 
+    /// From now on the server knows `sendMessageDraft`.
+    pub fn with_drafts(&self) {
+        self.lock().has_drafts = true;
+    }
+
+    /// All calls so far, in order.
+    pub fn all_calls(&self) -> Vec<Call> {
+        self.lock().calls.clone()
+    }
+
     /// The shopper blocks the bot.
     pub fn block(&self, chat: i64) {
         self.lock().blocked.insert(chat);
@@ -187,11 +202,19 @@ impl FakeTelegram {
             Some(Fault::Status(status)) => {
                 return (StatusCode::from_u16(status).unwrap(), Html("<h1>Bad gateway</h1>")).into_response();
             }
+            Some(Fault::Refuse(why)) => {
+                let body = json!({"ok": false, "error_code": 400, "description": why});
+                return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+            }
             Some(Fault::HangBefore) => return std::future::pending().await,
             Some(Fault::None | Fault::HangAfter | Fault::Cut) | None => {}
         }
         let outcome = self.carry_out(method, &params).await;
-        self.lock().calls[index].done = outcome.is_ok();
+        {
+            let call = &mut self.lock().calls[index];
+            call.done = outcome.is_ok();
+            call.result = outcome.clone().unwrap_or_default();
+        }
         if fault == Some(Fault::HangAfter) {
             return std::future::pending().await;
         }
@@ -209,7 +232,13 @@ impl FakeTelegram {
     /// Records a call and takes the fault that was ordered for it.
     fn arrived(&self, method: &str, params: &Value) -> (usize, Option<Fault>) {
         let mut inner = self.lock();
-        let call = Call { method: method.to_owned(), params: params.clone(), at: Instant::now(), done: false };
+        let call = Call {
+            method: method.to_owned(),
+            params: params.clone(),
+            at: Instant::now(),
+            done: false,
+            result: Value::Null,
+        };
         inner.calls.push(call);
         let waiting = inner.faults.iter().position(|(of, _)| of == method);
         let fault = waiting.and_then(|index| inner.faults.remove(index)).map(|(_, fault)| fault);
@@ -235,7 +264,13 @@ impl FakeTelegram {
             "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
-            "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
+            "editmessagereplymarkup" | "editmessagemedia" | "editmessagecaption" | "deletemessage" => Ok(json!(true)),
+            "sendchataction"
+            | "answercallbackquery"
+            | "setmycommands"
+            | "setmydescription"
+            | "setmyshortdescription" => Ok(json!(true)),
+            "sendmessagedraft" if self.lock().has_drafts => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;
