@@ -673,7 +673,8 @@ impl Engine {
         let intents = asked.scores.ranked.iter().take(3).map(|(intent, p)| (intent.as_str().to_owned(), *p)).collect();
         Reply {
             text: said.text,
-            language: asked.language,
+            // A command may just have chosen another one.
+            language: conversation.language,
             intent: asked.intent.as_str().to_owned(),
             intent_confidence: asked.scores.top().1,
             route,

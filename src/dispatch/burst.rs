@@ -36,15 +36,34 @@ pub(super) fn ripe(waiting: Vec<PendingInbound>, wait: Duration, now: Timestamp)
     }
     let (mut bursts, mut look_in) = (Vec::new(), None);
     for chat in order {
-        let rows = chats.remove(&chat).unwrap_or_default();
-        let wait = if chat.0 == Channel::Telegram { wait } else { Duration::ZERO };
-        let joined = 1 + rows.windows(2).take_while(|pair| belongs(&pair[0], &pair[1], wait)).count();
-        match still_open(&rows, joined, wait, now) {
-            Some(left) => look_in = Some(look_in.map_or(left, |sooner: Duration| sooner.min(left))),
-            None => bursts.extend(merged(rows, joined)),
+        match gather(chats.remove(&chat).unwrap_or_default(), wait, now) {
+            Gathering::Complete(burst) => bursts.push(burst),
+            Gathering::Open(left) => look_in = Some(look_in.map_or(left, |sooner: Duration| sooner.min(left))),
+            Gathering::Nothing => {}
         }
     }
     (bursts, look_in)
+}
+
+/// What becomes of the updates of one chat.
+#[derive(Debug)]
+enum Gathering {
+    /// These are answered now; the others have a turn of their own.
+    Complete(Burst),
+    /// More may come for so long.
+    Open(Duration),
+    Nothing,
+}
+
+/// Looks at the waiting updates of one chat, in order of arrival.
+fn gather(rows: Vec<PendingInbound>, wait: Duration, now: Timestamp) -> Gathering {
+    let Some(first) = rows.first() else { return Gathering::Nothing };
+    let wait = if first.inbound.channel == Channel::Telegram { wait } else { Duration::ZERO };
+    let joined = 1 + rows.windows(2).take_while(|pair| belongs(&pair[0], &pair[1], wait)).count();
+    match still_open(&rows, joined, wait, now) {
+        Some(left) => Gathering::Open(left),
+        None => merged(rows, joined).map_or(Gathering::Nothing, Gathering::Complete),
+    }
 }
 
 /// A command or a button is acted upon at once and alone; what failed before is tried alone.

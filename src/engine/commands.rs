@@ -2,11 +2,13 @@
 
 use minijinja::context;
 
-use super::{Asked, Engine, EngineError, Said, with_emoji_names};
+use super::{Asked, CERTAIN, Engine, EngineError, Said, with_emoji_names};
 use crate::{
     catalog::Product,
     conversation::{Conversation, Memory},
+    intents::Intent,
     message::{Channel, Effect, Language, ProductCard, Route},
+    orders,
     prompts::Phrase,
 };
 
@@ -84,12 +86,18 @@ impl Engine {
         asked: &Asked<'_>,
     ) -> Result<Option<Said>, EngineError> {
         let text = asked.raw.trim();
-        if std::mem::take(&mut conversation.memory.erasure_asked)
-            && let Some(said) = self.erasure_answered(conversation, asked)
-        {
-            return Ok(Some(said));
+        let erasure_asked = std::mem::take(&mut conversation.memory.erasure_asked);
+        let is = |phrase| Language::ALL.iter().any(|l| self.prompts.say(*l, phrase, context! {}) == text);
+        if is(Phrase::ForgetNo) {
+            return Ok(Some(self.plain(asked, Route::Smalltalk, Phrase::ForgetKept)));
         }
-        let Some(command) = Command::parse(text) else {
+        // Only the button's own words erase, and only right after the question: a later press asks again.
+        let command = match is(Phrase::ForgetYes) {
+            true if erasure_asked => return Ok(Some(self.erase(conversation, asked))),
+            true => Some(Command::Forget),
+            false => Command::parse(text),
+        };
+        let Some(command) = command else {
             let wordless = !text.chars().any(char::is_alphanumeric) && with_emoji_names(text).trim() == text;
             return Ok(wordless.then(|| self.plain(asked, Route::Smalltalk, Phrase::AskWords)));
         };
@@ -124,16 +132,10 @@ impl Engine {
         }))
     }
 
-    /// Only the button's own words erase; "yes" to something else must not.
-    fn erasure_answered(&self, conversation: &mut Conversation, asked: &Asked<'_>) -> Option<Said> {
-        let is = |phrase| Language::ALL.iter().any(|l| self.prompts.say(*l, phrase, context! {}) == asked.raw.trim());
-        if is(Phrase::ForgetYes) {
-            conversation.memory = Memory::default();
-            conversation.customer = None;
-            let done = self.plain(asked, Route::Smalltalk, Phrase::ForgetDone);
-            return Some(Said { effect: Some(Effect::Erase), ..done });
-        }
-        is(Phrase::ForgetNo).then(|| self.plain(asked, Route::Smalltalk, Phrase::ForgetKept))
+    fn erase(&self, conversation: &mut Conversation, asked: &Asked<'_>) -> Said {
+        conversation.memory = Memory::default();
+        conversation.customer = None;
+        Said { effect: Some(Effect::Erase), ..self.plain(asked, Route::Smalltalk, Phrase::ForgetDone) }
     }
 
     /// A copy of the chat: a file where the channel has files, else in the reply itself.
@@ -178,11 +180,12 @@ impl Engine {
 
     /// What is personal is not told where others read along.
     pub(super) fn not_among_others(&self, asked: &Asked<'_>) -> Option<Said> {
-        use crate::{intents::Intent, orders};
         let link = asked.private_at.as_ref()?;
-        let orders = matches!(asked.intent, Intent::OrderStatus | Intent::CancelOrder | Intent::ChangeOrder);
+        let about_order = matches!(asked.intent, Intent::OrderStatus | Intent::CancelOrder | Intent::ChangeOrder);
+        // "Where do I find my order number?" is a rule of the shop, which everybody may read.
+        let personal = about_order && (asked.scores.top().1 >= CERTAIN || !asked.answerable());
         let named = !asked.snapshot.order_numbers.find(asked.raw).is_empty() || !orders::contacts(asked.raw).is_empty();
-        (named || orders && !asked.answerable()).then(|| self.in_private(asked, link))
+        (named || personal).then(|| self.in_private(asked, link))
     }
 
     fn in_private(&self, asked: &Asked<'_>, link: &str) -> Said {

@@ -3,7 +3,7 @@
 
 use super::{Asked, Engine, Said, commands::is_command, words_only};
 use crate::{
-    conversation::Conversation,
+    conversation::{Conversation, Exchange},
     language::detect_language,
     message::{Attachment, AttachmentKind, Channel, Effect, Inbound, Language, Route},
     privacy,
@@ -72,7 +72,7 @@ impl Engine {
 /// Once a conversation, below the second answer: who asks again has read the first.
 fn wants_rating(conversation: &Conversation, said: &Said) -> bool {
     let memory = &conversation.memory;
-    let answered = |exchange: &crate::conversation::Exchange| !exchange.declined && !exchange.chunks.is_empty();
+    let answered = |exchange: &Exchange| !exchange.declined && !exchange.chunks.is_empty();
     said.route == Some(Route::Answer)
         && said.effect.is_none()
         && !memory.rating_asked

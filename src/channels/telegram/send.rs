@@ -289,7 +289,11 @@ impl Sender {
         let (chat, event) = match event {
             Ok(Live { channel: Channel::Telegram, chat, event }) => (chat_of(self.bot_id, &chat), event),
             Ok(_) => return false,
-            Err(RecvError::Lagged(_) | RecvError::Closed) => return true,
+            Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                self.typing.stop_all();
+                self.streams.end_all();
+                return true;
+            }
         };
         match (event, chat) {
             (LiveEvent::Changed, Some(chat)) => {
@@ -300,6 +304,7 @@ impl Sender {
             (LiveEvent::Changed, None) => true,
             (LiveEvent::Progress(progress), Some(chat)) => {
                 self.typing.start(chat);
+                self.typing.show(&self.pace);
                 if let Progress::Words { text } = progress {
                     self.streams.add(chat, &text);
                 }

@@ -110,15 +110,22 @@ impl Streams {
         }
     }
 
+    /// Nobody knows any more which replies are made.
+    pub(super) fn end_all(&mut self) {
+        let chats: Vec<i64> = self.chats.keys().copied().collect();
+        chats.into_iter().for_each(|chat| self.end(chat));
+    }
+
     /// What the shopper sees of the reply that is now delivered to `chat`; it is the caller's from here on.
     pub(super) fn earlier(&mut self, chat: i64) -> Earlier {
         match self.chats.get(&chat) {
-            Some(stream) if stream.under_way => Earlier::UnderWay,
-            Some(Stream { message: Some(id), text, shown, .. }) => {
+            Some(Stream { ended: true, under_way: true, .. }) => Earlier::UnderWay,
+            Some(Stream { ended: true, message: Some(id), text, shown, .. }) => {
                 let earlier = Earlier::Message { id: *id, text: text[..*shown].to_owned() };
                 self.chats.remove(&chat);
                 earlier
             }
+            // What goes out is an older message, and the reply is still being made.
             _ => Earlier::Nothing,
         }
     }

@@ -46,6 +46,11 @@ impl Typing {
         self.chats.remove(&chat);
     }
 
+    /// Nobody knows any more which replies are made.
+    pub(super) fn stop_all(&mut self) {
+        self.chats.clear();
+    }
+
     /// Waits until it is time to show it somewhere; for ever when it is not.
     pub(super) async fn due(&self) {
         match self.chats.values().map(|shown| shown.next).min() {
