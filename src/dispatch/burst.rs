@@ -37,7 +37,7 @@ pub(super) fn ripe(waiting: Vec<PendingInbound>, wait: Duration, now: Timestamp)
     let (mut bursts, mut look_in) = (Vec::new(), None);
     for chat in order {
         match gather(chats.remove(&chat).unwrap_or_default(), wait, now) {
-            Gathering::Complete(burst) => bursts.push(burst),
+            Gathering::Complete(burst) => bursts.push(*burst),
             Gathering::Open(left) => look_in = Some(look_in.map_or(left, |sooner: Duration| sooner.min(left))),
             Gathering::Nothing => {}
         }
@@ -49,7 +49,7 @@ pub(super) fn ripe(waiting: Vec<PendingInbound>, wait: Duration, now: Timestamp)
 #[derive(Debug)]
 enum Gathering {
     /// These are answered now; the others have a turn of their own.
-    Complete(Burst),
+    Complete(Box<Burst>),
     /// More may come for so long.
     Open(Duration),
     Nothing,
@@ -62,7 +62,7 @@ fn gather(rows: Vec<PendingInbound>, wait: Duration, now: Timestamp) -> Gatherin
     let joined = 1 + rows.windows(2).take_while(|pair| belongs(&pair[0], &pair[1], wait)).count();
     match still_open(&rows, joined, wait, now) {
         Some(left) => Gathering::Open(left),
-        None => merged(rows, joined).map_or(Gathering::Nothing, Gathering::Complete),
+        None => merged(rows, joined).map_or(Gathering::Nothing, |burst| Gathering::Complete(Box::new(burst))),
     }
 }
 

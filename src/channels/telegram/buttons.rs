@@ -79,7 +79,7 @@ pub(super) fn rating(reply: i64) -> Vec<Value> {
 }
 
 /// Rows as a keyboard; none: no keyboard.
-pub(super) fn keyboard(rows: Vec<Vec<Value>>) -> Option<Value> {
+pub(super) fn keyboard(rows: &[Vec<Value>]) -> Option<Value> {
     (!rows.is_empty()).then(|| json!({"inline_keyboard": rows}))
 }
 
@@ -98,7 +98,7 @@ pub(super) fn marked(keyboard: &Value, data: &str) -> Option<Value> {
         });
         keys.collect()
     });
-    self::keyboard(rows.collect())
+    self::keyboard(&rows.collect::<Vec<_>>())
 }
 
 /// The keyboard with its arrows leading on from the product at `index`.
@@ -109,7 +109,7 @@ pub(super) fn flipped(keyboard: Option<&Value>, reply: i64, index: usize, count:
         datas.map(Action::parse).any(|action| matches!(action, Action::Flip { .. }))
     };
     let others = rows.filter_map(|row| row.as_array().cloned()).filter(|row| !is_arrows(row));
-    self::keyboard(std::iter::once(flipping(reply, index, count)).chain(others).collect())
+    self::keyboard(&std::iter::once(flipping(reply, index, count)).chain(others).collect::<Vec<_>>())
 }
 
 /// The label of the button with this data.
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_pressed_button_is_marked_and_spent() {
-        let board = keyboard(vec![saying("Yes", 0), saying("No", 1), rating(7)]).unwrap();
+        let board = keyboard(&[saying("Yes", 0), saying("No", 1), rating(7)]).unwrap();
         let once = marked(&board, "=Yes").unwrap();
         assert_eq!(once["inline_keyboard"][0][0], json!({"text": "✓ Yes", "callback_data": "-"}));
         assert_eq!(once["inline_keyboard"][1], board["inline_keyboard"][1]);
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn flipping_keeps_the_other_buttons() {
-        let board = keyboard(vec![flipping(7, 0, 3), saying("Yes", 0)]).unwrap();
+        let board = keyboard(&[flipping(7, 0, 3), saying("Yes", 0)]).unwrap();
         let next = flipped(Some(&board), 7, 1, 3).unwrap();
         assert_eq!(next["inline_keyboard"][0][1]["text"], "2 / 3");
         assert_eq!(next["inline_keyboard"][1], board["inline_keyboard"][1]);

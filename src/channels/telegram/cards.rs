@@ -52,15 +52,24 @@ async fn can_be_sent(media_dir: &Path, image: &str) -> bool {
 /// Whether the reply's words go into the card itself, on every product.
 pub(super) fn takes_words(message: &StoredMessage, reply: &Reply) -> bool {
     let longest = reply.products.iter().map(|product| units(&product_lines(product, reply.language))).max();
-    units(message.text.trim()) + 2 + longest.unwrap_or(0) <= CAPTION_UNITS_MAX
+    units(&lead(message, reply)) + 2 + longest.unwrap_or(0) <= CAPTION_UNITS_MAX
 }
 
 /// The card at `index`; `None` when the reply has no such product.
 pub(super) fn card(message: &StoredMessage, reply: &Reply, index: usize, pictured: bool) -> Option<Card> {
     let product = reply.products.get(index)?;
     let lines = product_lines(product, reply.language);
-    let text = if takes_words(message, reply) { format!("{}\n\n{lines}", message.text.trim()) } else { lines };
+    let text = if takes_words(message, reply) { format!("{}\n\n{lines}", lead(message, reply)) } else { lines };
     Some(Card { image: product.image.clone().filter(|_| pictured), text: text.trim().to_owned() })
+}
+
+/// The reply's words without its list of the products, which the cards show one by one.
+pub(super) fn lead(message: &StoredMessage, reply: &Reply) -> String {
+    let lists = |line: &str| {
+        line.starts_with(['-', '•']) && reply.products.iter().any(|product| line.contains(product.title.as_str()))
+    };
+    let kept: Vec<&str> = message.text.trim().lines().filter(|line| !lists(line)).collect();
+    kept.join("\n").trim().to_owned()
 }
 
 fn product_lines(product: &ProductCard, language: Language) -> String {
@@ -71,8 +80,11 @@ fn product_lines(product: &ProductCard, language: Language) -> String {
             Language::Zh => "（缺货）",
         });
     }
-    if !product.reason.is_empty() {
-        let _ = write!(lines, "\n{}", product.reason);
+    // The price stands above already.
+    let reason = product.reason.strip_prefix(&product.price.to_string()).unwrap_or(&product.reason);
+    let reason = reason.trim_start_matches([',', '，', '、', ' ']);
+    if !reason.is_empty() {
+        let _ = write!(lines, "\n{reason}");
     }
     lines
 }

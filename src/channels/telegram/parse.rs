@@ -22,7 +22,7 @@ pub(super) enum Update {
     /// A shopper wrote, or mended what they wrote.
     Message(Inbound),
     /// A shopper pressed a button.
-    Press(Press),
+    Press(Box<Press>),
     /// Nothing that the bot answers, and why.
     Ignored(&'static str),
 }
@@ -196,7 +196,7 @@ fn pressed(button: RawButton, update_id: i64, me: &Me, received_at: Timestamp) -
         attachments: Vec::new(),
         origin: Origin { pressed: true, private_at, ..Origin::default() },
     });
-    Update::Press(Press { query_id: button.id, chat: (chat_id, chat), on, data, action, says })
+    Update::Press(Box::new(Press { query_id: button.id, chat: (chat_id, chat), on, data, action, says }))
 }
 
 fn language_of(user: &RawUser) -> Option<Language> {
@@ -290,7 +290,7 @@ mod tests {
         );
         assert!(said.origin.pressed);
         assert_eq!(inbound(&pressed("#1")).text, long);
-        assert!(matches!(read(&pressed("p:1:2")), Update::Press(Press { says: None, .. })));
+        assert!(matches!(read(&pressed("p:1:2")), Update::Press(press) if press.says.is_none()));
         let gone = json!({"update_id": 5, "callback_query": {"id": "q", "from": {"id": 42}, "data": "=Hi"}});
         assert!(matches!(read(&gone), Update::Press(press) if press.chat.1 == "7:42" && press.query_id == "q"));
     }

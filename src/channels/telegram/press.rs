@@ -40,7 +40,7 @@ impl Presses {
     }
 
     /// Acts. Nothing depends on it, so nobody waits for it.
-    pub(super) fn act(&self, press: Press) {
+    pub(super) fn act(&self, press: Box<Press>) {
         let this = self.clone();
         tokio::spawn(async move {
             if let Err(failure) = this.acted(&press).await {

@@ -47,7 +47,8 @@ pub(super) struct Rendered {
 pub(super) fn render(message: &StoredMessage, pictured: bool) -> Rendered {
     let Some(reply) = &message.reply else { return Rendered { parts: texts(&message.text), buttons: None } };
     let card = cards::card(message, reply, 0, pictured);
-    let mut parts = if card.is_some() && cards::takes_words(message, reply) { vec![] } else { texts(&message.text) };
+    let mut parts =
+        if card.is_some() && cards::takes_words(message, reply) { vec![] } else { texts(&cards::lead(message, reply)) };
     match card {
         Some(Card { image: Some(image), text }) => parts.push(Part::Photo { image, caption: text }),
         Some(Card { image: None, text }) => parts.extend(texts(&text)),
@@ -56,7 +57,7 @@ pub(super) fn render(message: &StoredMessage, pictured: bool) -> Rendered {
     if reply.effect == Some(Effect::Export) {
         parts.push(Part::Transcript);
     }
-    Rendered { parts, buttons: buttons::keyboard(rows(message.id, reply)) }
+    Rendered { parts, buttons: buttons::keyboard(&rows(message.id, reply)) }
 }
 
 fn texts(text: &str) -> Vec<Part> {
@@ -159,6 +160,16 @@ mod tests {
         assert!(
             matches!(&long.parts[..], [Part::Text(_), Part::Photo { caption, .. }] if caption.starts_with("Trail"))
         );
+    }
+
+    #[test]
+    fn a_card_does_not_say_again_what_the_list_says() {
+        let mut reply = reply(Language::En);
+        reply.products[0].reason = "€129.00, waterproof".to_owned();
+        let shown =
+            render(&message(Some(reply), "These fit:\n- Trail boot: €129.00, waterproof\n- not a product"), false);
+        let expected = "These fit:\n- not a product\n\nTrail boot – €129.00 (out of stock)\nwaterproof";
+        assert_eq!(shown.parts, [Part::Text(expected.to_owned())]);
     }
 
     #[test]

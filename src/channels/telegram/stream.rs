@@ -39,7 +39,7 @@ pub(super) enum Earlier {
 }
 
 /// What happens to the replies that are shown.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum StreamEvent {
     /// There are words to show.
     Due,
@@ -113,7 +113,9 @@ impl Streams {
     /// Nobody knows any more which replies are made.
     pub(super) fn end_all(&mut self) {
         let chats: Vec<i64> = self.chats.keys().copied().collect();
-        chats.into_iter().for_each(|chat| self.end(chat));
+        for chat in chats {
+            self.end(chat);
+        }
     }
 
     /// What the shopper sees of the reply that is now delivered to `chat`; it is the caller's from here on.
