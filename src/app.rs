@@ -13,7 +13,7 @@ pub mod serve;
 pub mod train;
 pub mod train_reader;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 
@@ -205,7 +205,8 @@ impl App {
         let unread = if models == Models::All { Unread::Read } else { Unread::Later };
         let engine = engine.with_merchant_intents(merchant).with_unread(unread);
         let engine = Arc::new(engine);
-        let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
+        let burst = Duration::from_millis(config.telegram.as_ref().map_or(0, |telegram| telegram.burst_ms));
+        let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone()).with_burst(burst);
         let config = Arc::new(config);
         let app = Self { config, store, engine, dispatcher, importer, live, prompts, language_model };
         if models == Models::All {

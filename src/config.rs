@@ -97,16 +97,31 @@ pub struct TelegramConfig {
     pub per_second: NonZeroU32,
     /// Where Telegram delivers updates; without it they are fetched.
     pub webhook: Option<WebhookConfig>,
+    /// Messages of a chat that come within this time of each other are answered together, in milliseconds; 0: each by
+    /// itself. A command or a button never waits.
+    #[serde(default = "TelegramConfig::default_burst_ms")]
+    pub burst_ms: u64,
 }
 
 impl TelegramConfig {
     /// A bot with everything else as usual.
     pub fn new(token: Secret) -> Self {
-        Self { token, api_url: None, per_second: Self::default_per_second(), webhook: None }
+        Self {
+            token,
+            api_url: None,
+            per_second: Self::default_per_second(),
+            webhook: None,
+            burst_ms: Self::default_burst_ms(),
+        }
     }
 
     const fn default_per_second() -> NonZeroU32 {
         NonZeroU32::new(30).unwrap()
+    }
+
+    /// People write a thought in several messages, a second or so apart.
+    const fn default_burst_ms() -> u64 {
+        1_200
     }
 }
 

@@ -119,6 +119,14 @@ pub struct Memory {
     pub order: Option<String>,
     /// The latest product wish, as the recommender wrote it down, so that "cheaper" can narrow it.
     pub wish: Option<serde_json::Value>,
+    /// The language that the shopper chose, whatever they write in.
+    pub language: Option<Language>,
+    /// The bot has said what it is.
+    pub introduced: bool,
+    /// The bot has asked whether everything shall be erased.
+    pub erasure_asked: bool,
+    /// The bot has asked for a rating.
+    pub rating_asked: bool,
 }
 
 impl Memory {

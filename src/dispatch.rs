@@ -4,8 +4,10 @@
 //! A turn that fails because the disk is full or the database is away is tried until it succeeds. One that fails for
 //! any other reason, a panic included, is tried three times and then set aside for staff, so that its chat goes on.
 
+mod burst;
+mod desk;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,19 +19,23 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    burst::{Burst, Gathering},
+    desk::{CHATS_AT_ONCE, Chat, Desk, Finished, Outcome, chat_of},
+};
 use crate::{
     conversation::Conversation,
     engine::{Engine, EngineError},
     live::{LiveEvent, LiveHub},
     message::{Channel, Inbound},
-    storage::{LEASE, PendingInbound, StorageError, Store, TurnOutcome, UnreadUpdate},
+    storage::{Gathered, LEASE, PendingInbound, StorageError, Store, TurnOutcome, UnreadUpdate},
     telemetry,
 };
 
-/// Turns that are worked at the same time.
-const CHATS_AT_ONCE: usize = 8;
 /// Updates that are claimed ahead, so that a long queue is not asked for one by one.
-const CLAIMED_MAX: usize = 64;
+const CLAIMED_MAX: usize = 256;
+/// Updates of one chat that are looked at together.
+const TOGETHER_MAX: i64 = 100;
 /// After so many failed tries an update is set aside.
 const ATTEMPTS_MAX: i64 = 3;
 /// Looks into the inbox without being told, for updates that another process accepted.
@@ -66,76 +72,25 @@ pub struct Dispatcher {
     live: LiveHub,
     wake: Arc<Notify>,
     worker: Arc<str>,
-}
-
-/// What this process has claimed.
-#[derive(Default)]
-struct Desk {
-    /// Claimed and not begun, oldest first.
-    waiting: VecDeque<PendingInbound>,
-    /// Rows that are claimed, begun ones included.
-    held: HashSet<i64>,
-    /// Claimed once more while it was held, because its turn had just failed or the clock jumped ahead.
-    again: HashMap<i64, PendingInbound>,
-    /// Chats whose turn is being made.
-    busy: HashSet<(Channel, String)>,
-}
-
-impl Desk {
-    /// The next update that may be begun.
-    fn next(&mut self) -> Option<PendingInbound> {
-        if self.busy.len() >= CHATS_AT_ONCE {
-            return None;
-        }
-        let at = self.waiting.iter().position(|pending| !self.busy.contains(&chat_of(pending)))?;
-        let pending = self.waiting.remove(at)?;
-        self.busy.insert(chat_of(&pending));
-        Some(pending)
-    }
-
-    fn put(&mut self, pending: PendingInbound) {
-        if self.held.insert(pending.id) {
-            self.waiting.push_back(pending);
-        } else {
-            self.again.insert(pending.id, pending);
-        }
-    }
-
-    fn finished(&mut self, Finished { id, chat, made }: &Finished) {
-        self.held.remove(id);
-        self.busy.remove(chat);
-        if let Some(pending) = self.again.remove(id).filter(|_| !made) {
-            self.put(pending);
-        }
-    }
-}
-
-fn chat_of(pending: &PendingInbound) -> (Channel, String) {
-    (pending.inbound.channel, pending.inbound.chat.clone())
-}
-
-/// What became of an update.
-struct Finished {
-    id: i64,
-    chat: (Channel, String),
-    /// The turn was made and stored.
-    made: bool,
+    /// How long a message of a chat is held for the next one to join it.
+    burst: Duration,
 }
 
 /// Tells the dispatcher on drop, so that it hears also of a panic and the chat goes on.
 struct Told {
     done: mpsc::UnboundedSender<Finished>,
     id: i64,
-    chat: (Channel, String),
-    made: bool,
+    chat: Chat,
+    outcome: Outcome,
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
         let (channel, chat) = &self.chat;
         let chat = (*channel, chat.clone());
+        let outcome = std::mem::replace(&mut self.outcome, Outcome::NotMade);
         // Nobody listens any more when the program ends.
-        let _ = self.done.send(Finished { id: self.id, chat, made: self.made });
+        let _ = self.done.send(Finished { id: self.id, chat, outcome });
     }
 }
 
@@ -143,7 +98,14 @@ impl Dispatcher {
     /// Wires inbox, engine and watchers.
     pub fn new(store: Store, engine: Arc<Engine>, live: LiveHub) -> Self {
         let worker = format!("{:032x}", rand::random::<u128>()).into();
-        Self { store, engine, live, wake: Arc::new(Notify::new()), worker }
+        Self { store, engine, live, wake: Arc::new(Notify::new()), worker, burst: Duration::ZERO }
+    }
+
+    /// The same, that answers messages of a Telegram chat within `burst` of each other as one.
+    #[must_use]
+    pub fn with_burst(mut self, burst: Duration) -> Self {
+        self.burst = burst;
+        self
     }
 
     /// The name under which this process claims work.
@@ -174,18 +136,20 @@ impl Dispatcher {
         let mut renew = tokio::time::interval(LEASE / 3);
         while !shutdown.is_cancelled() {
             self.claim(&mut desk).await;
-            while let Some(pending) = desk.next() {
+            let now = Instant::now();
+            while let Some(pending) = desk.next(now) {
                 self.start(pending, &mut turns, &done_sender, &shutdown);
             }
+            let look_in = desk.next_at(now).map_or(POLL, |at| POLL.min(at - now));
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(look_in) => {}
                 _ = renew.tick() => self.renew(&desk).await,
-                Some(finished) = done.recv() => desk.finished(&finished),
+                Some(finished) = done.recv() => desk.finished(finished),
             }
             while let Ok(finished) = done.try_recv() {
-                desk.finished(&finished);
+                desk.finished(finished);
             }
             while turns.try_join_next().is_some() {}
         }
@@ -200,18 +164,24 @@ impl Dispatcher {
 
     /// Fills the desk when little is left on it.
     async fn claim(&self, desk: &mut Desk) {
-        if desk.waiting.len() >= CHATS_AT_ONCE {
+        let now = Instant::now();
+        if desk.ripe(now) >= CHATS_AT_ONCE {
             return;
         }
-        let wanted = CLAIMED_MAX.saturating_sub(desk.held.len()) as i64;
+        let wanted = CLAIMED_MAX.saturating_sub(desk.held()) as i64;
         match self.store.claim_inbound(&self.worker, Utc::now(), wanted).await {
-            Ok(claimed) => claimed.into_iter().for_each(|pending| desk.put(pending)),
+            Ok(claimed) => {
+                for pending in claimed {
+                    let from = now + burst::wait(&pending, self.burst, Utc::now());
+                    desk.put(pending, from);
+                }
+            }
             Err(error) => tracing::error!(%error, "the inbox cannot be read"),
         }
     }
 
     async fn renew(&self, desk: &Desk) {
-        if desk.held.is_empty() {
+        if desk.held() == 0 {
             return;
         }
         if let Err(error) = self.store.renew_claims(&self.worker, Utc::now()).await {
@@ -228,28 +198,34 @@ impl Dispatcher {
     ) {
         let (this, done, shutdown) = (self.clone(), done.clone(), shutdown.clone());
         turns.spawn(async move {
-            let mut told = Told { done, id: pending.id, chat: chat_of(&pending), made: false };
-            told.made = this.work(pending, &shutdown).await;
+            let mut told = Told { done, id: pending.id, chat: chat_of(&pending), outcome: Outcome::NotMade };
+            told.outcome = this.work(pending, &shutdown).await;
         });
     }
 
-    /// Makes a turn or notes why not; whether it was made.
-    async fn work(&self, pending: PendingInbound, shutdown: &CancellationToken) -> bool {
-        let id = pending.id;
+    /// Makes a turn of the update and of what else the shopper has said since, or notes why not.
+    async fn work(&self, pending: PendingInbound, shutdown: &CancellationToken) -> Outcome {
+        let claimed = pending.id;
         let (channel, chat) = chat_of(&pending);
-        let pending = Arc::new(pending);
+        let burst = match self.gathered(pending, shutdown).await {
+            Ok(burst) => Arc::new(burst),
+            Err(outcome) => return outcome,
+        };
+        let id = burst.first.id;
         let mut pause = PASSING_PAUSE;
         let error = loop {
             let turn = tokio::spawn({
-                let (this, pending) = (self.clone(), Arc::clone(&pending));
-                async move { this.turn(&pending).await }
+                let (this, burst) = (self.clone(), Arc::clone(&burst));
+                async move { this.turn(&burst).await }
             });
             match turn.await {
-                Ok(Ok(())) => return true,
+                Ok(Ok(())) if burst.has(claimed) => return Outcome::Made,
+                // An earlier update came after this one was claimed, and had its turn first.
+                Ok(Ok(())) => return Outcome::NotMade,
                 Ok(Err(error)) if error.is_passing() => {
                     tracing::error!(inbox_id = id, %error, "a turn waits");
                     if !wait(&mut pause, shutdown).await {
-                        return false;
+                        return Outcome::NotMade;
                     }
                 }
                 Ok(Err(error)) => break error.to_string(),
@@ -261,17 +237,48 @@ impl Dispatcher {
         while let Err(error) = self.store.inbound_failed(id, &error, ATTEMPTS_MAX).await {
             tracing::error!(inbox_id = id, %error, "a failed turn cannot be noted");
             if !wait(&mut pause, shutdown).await {
-                return false;
+                return Outcome::NotMade;
             }
         }
         self.live.announce(channel, &chat, LiveEvent::Changed);
-        false
+        Outcome::NotMade
     }
 
-    async fn turn(&self, pending: &PendingInbound) -> Result<(), TurnError> {
+    /// The update with the others of its chat that belong to it. An error says why there is no turn now.
+    async fn gathered(&self, pending: PendingInbound, shutdown: &CancellationToken) -> Result<Burst, Outcome> {
+        if pending.inbound.channel != Channel::Telegram {
+            return Ok(Burst { first: pending, others: Vec::new() });
+        }
+        let (channel, chat) = chat_of(&pending);
+        let mut pause = PASSING_PAUSE;
+        let rows = loop {
+            match self.store.pending_of_chat(channel, &chat, TOGETHER_MAX).await {
+                Ok(rows) => break rows,
+                Err(error) => {
+                    tracing::error!(inbox_id = pending.id, %error, "the inbox cannot be read");
+                    if !wait(&mut pause, shutdown).await {
+                        return Err(Outcome::NotMade);
+                    }
+                }
+            }
+        };
+        match burst::gather(rows, self.burst, Utc::now()) {
+            Gathering::Complete(burst) => Ok(*burst),
+            Gathering::Open(left) => Err(Outcome::Later(Box::new(pending), Instant::now() + left)),
+            // Another process made the turn after this one's lease had ended.
+            Gathering::Nothing => Err(Outcome::Made),
+        }
+    }
+
+    async fn turn(&self, Burst { first, others }: &Burst) -> Result<(), TurnError> {
         let started = Instant::now();
-        let inbound = &pending.inbound;
+        let inbound = &first.inbound;
         let (channel, chat) = (inbound.channel, inbound.chat.as_str());
+        if inbound.origin.edited && self.store.said_lately(channel, chat, &inbound.text).await? {
+            // Channels tell of an edit also when a preview or a reaction was added.
+            let ids: Vec<i64> = std::iter::once(first.id).chain(others.iter().copied()).collect();
+            return Ok(self.store.inbound_settled(&ids).await?);
+        }
         let mut conversation =
             self.store.conversation(channel, chat).await?.unwrap_or_else(|| Conversation::new(channel, chat));
         #[cfg(debug_assertions)]
@@ -280,13 +287,14 @@ impl Dispatcher {
         let progress = |event| live.announce(channel, chat, LiveEvent::Progress(event));
         let turn = self.engine.handle(&mut conversation, inbound, &progress).await?;
         let outcome = TurnOutcome {
-            inbox_id: pending.id,
+            inbox_id: first.id,
             conversation: &conversation,
             shopper_text: &turn.shopper_text,
             reply: turn.reply.as_ref(),
             at: turn.at,
         };
-        self.store.commit_turn(&outcome).await?;
+        let gathered = Gathered { inbox_ids: others, attachments: &inbound.attachments };
+        self.store.commit_gathered_turn(&outcome, &gathered).await?;
         let route = turn.reply.as_ref().map_or("staff", |reply| reply.route.as_str());
         telemetry::turn(channel.as_str(), conversation.language.as_str(), route, started.elapsed());
         self.live.announce(channel, chat, LiveEvent::Changed);

@@ -1,7 +1,9 @@
 //! One turn, from a shopper's words to a reply. `Engine::handle` tells the story; each way a turn can go is one short
 //! function beside it. Code decides what happens; no model and no document can.
 
+mod commands;
 mod follow_up;
+mod manners;
 mod products;
 mod rerank;
 mod snapshot;
@@ -24,12 +26,16 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp,
-        Trace,
+        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route,
+        Timestamp, Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},
-    retrieval::{Found, Lookup, Question, bridge, lexical::{Term, terms}, vector::dot},
+    retrieval::{
+        Found, Lookup, Question, bridge,
+        lexical::{Term, terms},
+        vector::dot,
+    },
     storage::{StorageError, Store},
 };
 
@@ -191,6 +197,8 @@ struct Asked<'a> {
     first: f32,
     /// The chat model has had a second look at `found`.
     reranked: bool,
+    /// Several people read along; this is where the shopper can write alone.
+    private_at: Option<String>,
 }
 
 impl Asked<'_> {
@@ -238,6 +246,9 @@ struct Said {
     prompt: Option<String>,
     /// Products named in a question about records.
     about: Vec<String>,
+    effect: Option<Effect>,
+    /// What the conversation remembers as the question where the words do not say it.
+    question: Option<String>,
 }
 
 impl Said {
@@ -332,7 +343,7 @@ impl Engine {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Turn, EngineError> {
         let (started, at) = (Instant::now(), self.now());
-        let shopper_text = privacy::mask_secrets(&cleaned(&inbound.text));
+        let shopper_text = manners::transcribed(&privacy::mask_secrets(&cleaned(&inbound.text)), &inbound.attachments);
         conversation.customer = inbound.customer.clone().or(conversation.customer.take());
         conversation.state = conversation.state.after(Event::ShopperWrote);
         if !conversation.state.bot_answers() {
@@ -340,15 +351,18 @@ impl Engine {
         }
         progress(Progress::Typing);
         let text = cleaned(&inbound.text);
-        conversation.language = detect_language(&words_only(&text))
-            .or(inbound.language_hint.filter(|_| conversation.memory.exchanges.is_empty()))
-            .unwrap_or(conversation.language);
+        conversation.language = manners::heard_language(conversation, inbound, &text);
         let mut asked = self.understand(conversation, &text).await?;
+        // What is said is understood in its own language and answered in the one that the shopper chose.
+        conversation.language = conversation.memory.language.unwrap_or(conversation.language);
+        asked.language = conversation.language;
+        asked.private_at.clone_from(&inbound.origin.private_at);
         self.look_again(&mut asked).await;
-        let mut said = self.decide(conversation, &asked).await?;
-        if privacy::find(&text).iter().any(|found| found.kind.is_secret()) {
-            said.text = format!("{}\n\n{}", said.text, self.say(&asked, Phrase::NoSecrets));
-        }
+        let said = match self.wordless(&asked, &inbound.attachments) {
+            Some(said) => said,
+            None => self.decide(conversation, &asked).await?,
+        };
+        let said = self.with_manners(conversation, &asked, inbound, said);
         progress(Progress::Words { text: said.text.clone() });
         let total = started.elapsed().as_millis() as u64;
         let reply = self.finish(conversation, &asked, said, LatencyMs { first: total, total });
@@ -427,6 +441,7 @@ impl Engine {
             alone,
             first,
             reranked: false,
+            private_at: None,
         })
     }
 
@@ -478,7 +493,7 @@ impl Engine {
         if asked.raw.chars().count() > TEXT_MAX {
             return Ok(Said::new(Route::Decline, self.say(asked, Phrase::TooLong)));
         }
-        if let Some(said) = self.command(asked) {
+        if let Some(said) = self.command(conversation, asked).await? {
             return Ok(said);
         }
         if intent == Intent::Human {
@@ -486,6 +501,9 @@ impl Engine {
         }
         if intent == Intent::PromptAttack && probability >= SURE {
             return Ok(Said { declined: true, ..self.plain(asked, Route::Decline, Phrase::DeclineAttack) });
+        }
+        if let Some(said) = self.not_among_others(asked) {
+            return Ok(said);
         }
         if let Some(said) = self.verify(conversation, asked).await? {
             return Ok(said);
@@ -634,20 +652,6 @@ impl Engine {
         Said { declined: true, suggestions, citations, ..Said::new(Route::Decline, text) }
     }
 
-    /// `/start`, `/help`, `/human` and messages without words.
-    fn command(&self, asked: &Asked<'_>) -> Option<Said> {
-        let text = asked.raw.trim();
-        let command = text.split_whitespace().next().unwrap_or_default();
-        match command {
-            "/start" | "/help" => Some(self.greet(asked)),
-            "/human" => Some(self.hand_over(asked, Phrase::Handoff)),
-            _ if !text.chars().any(char::is_alphanumeric) && with_emoji_names(text).trim() == text => {
-                Some(self.plain(asked, Route::Smalltalk, Phrase::AskWords))
-            }
-            _ => None,
-        }
-    }
-
     fn greet(&self, asked: &Asked<'_>) -> Said {
         let profile = &asked.snapshot.profile;
         let own = profile.greeting.get(asked.language);
@@ -691,7 +695,7 @@ impl Engine {
         products.extend(said.products.iter().map(|card| card.sku.clone()));
         if route != Route::Smalltalk {
             conversation.memory.remember(Exchange {
-                question: asked.text().to_owned(),
+                question: said.question.unwrap_or_else(|| asked.text().to_owned()),
                 reply: privacy::mask(&said.text),
                 intent: asked.intent.as_str().to_owned(),
                 declined: said.declined,
@@ -704,7 +708,8 @@ impl Engine {
         let intents = asked.scores.ranked.iter().take(3).map(|(intent, p)| (intent.as_str().to_owned(), *p)).collect();
         Reply {
             text: said.text,
-            language: asked.language,
+            // A command may just have chosen another one.
+            language: conversation.language,
             intent: asked.intent.as_str().to_owned(),
             intent_confidence: asked.scores.top().1,
             route,
@@ -716,6 +721,7 @@ impl Engine {
             generated: said.generated,
             latency_ms,
             suggestions: said.suggestions,
+            effect: said.effect,
             trace: Trace {
                 query: question,
                 intents,

@@ -59,10 +59,30 @@ pub enum Phrase {
     OrderOfSomebodyElse,
     OrderNone,
     OrderIntroMany,
+    Introduction,
+    Help,
+    LanguageAsk,
+    LanguageSet,
+    Privacy,
+    Export,
+    ForgetAsk,
+    ForgetYes,
+    ForgetNo,
+    ForgetDone,
+    ForgetKept,
+    GroupPrivate,
+    ProductHere,
+    ProductGoesWith,
+    ProductUnknown,
+    CannotSee,
+    CannotHear,
+    CannotWatch,
+    CannotRead,
+    CannotTell,
 }
 
 impl Phrase {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 51] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -94,6 +114,26 @@ impl Phrase {
         Self::OrderOfSomebodyElse,
         Self::OrderNone,
         Self::OrderIntroMany,
+        Self::Introduction,
+        Self::Help,
+        Self::LanguageAsk,
+        Self::LanguageSet,
+        Self::Privacy,
+        Self::Export,
+        Self::ForgetAsk,
+        Self::ForgetYes,
+        Self::ForgetNo,
+        Self::ForgetDone,
+        Self::ForgetKept,
+        Self::GroupPrivate,
+        Self::ProductHere,
+        Self::ProductGoesWith,
+        Self::ProductUnknown,
+        Self::CannotSee,
+        Self::CannotHear,
+        Self::CannotWatch,
+        Self::CannotRead,
+        Self::CannotTell,
     ];
 }
 
@@ -171,7 +211,7 @@ impl Prompts {
 
     /// Renders everything once with sample values.
     fn check(&self) -> Result<(), PromptError> {
-        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…" };
+        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…", link => "https://example.com", title => "Kettle" };
         for language in Language::ALL {
             for phrase in Phrase::ALL {
                 let text = self

@@ -2,6 +2,7 @@
 //! statements are the same for both. Each public method is one step that either happens or does not.
 
 mod accounts;
+mod chats;
 mod conversations;
 mod inbox;
 mod knowledge;
@@ -23,6 +24,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use chats::Gathered;
 pub use conversations::{
     Author, ConversationFilter, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome,
 };
@@ -120,6 +122,7 @@ impl Store {
             (1, "shop", include_str!("storage/migrations/0001_shop.sql")),
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
             (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
+            (4, "native", include_str!("storage/migrations/0004_native.sql")),
         ];
         let migrations = migrations
             .into_iter()

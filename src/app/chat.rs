@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
-    message::{Channel, Inbound, Language, Reply},
+    message::{Channel, Inbound, Language, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 
@@ -83,6 +83,8 @@ async fn turn(app: &App, text: String, seen: i64) -> anyhow::Result<i64> {
         customer: None,
         language_hint: None,
         received_at: now,
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     app.dispatcher.accept(&inbound).await?;
     let started = tokio::time::Instant::now();

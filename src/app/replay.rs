@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     conversation::Conversation,
     engine::{Clock, StoredTurn},
-    message::{Inbound, LatencyMs, Reply},
+    message::{Inbound, LatencyMs, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 
@@ -79,6 +79,8 @@ pub async fn replay(app: &App, turn: &Mutex<StoredTurn>, conversation_id: i64) -
             customer: stored.customer.clone(),
             language_hint: Some(reply.language),
             received_at: before.at,
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let made = app.engine.handle(&mut conversation, &inbound, &|_| {}).await?;
         let now = made.reply.context("the bot was silent in a turn that it had answered")?;

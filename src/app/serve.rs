@@ -124,7 +124,10 @@ impl App {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, &webhook, shutdown).await {
+            let media_dir = media_dir(&app.config);
+            let (store, dispatcher, live) = (app.store, app.dispatcher, app.live);
+            let ended = telegram::run(config, store, dispatcher, live, &webhook, media_dir, shutdown).await;
+            if let Err(error) = ended {
                 tracing::error!("Telegram is off: {error}");
             }
         })

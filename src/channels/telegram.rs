@@ -1,4 +1,4 @@
-//! The Telegram bot: shoppers write to it in a private chat, and read their replies there.
+//! The Telegram bot: shoppers write to it in a private chat, or by its name in a group, and read their replies there.
 //!
 //! Updates are fetched by long polling, or delivered to a webhook where the settings name one. Telegram forgets an update
 //! once a later offset is asked for, or its delivery is answered with 200: both only happen when the update is durable in
@@ -8,24 +8,31 @@
 //! over each 5xx, hides the HTTP status and shows the token in its errors.
 
 mod api;
+mod buttons;
+mod cards;
 mod intake;
+mod menu;
 mod pace;
 mod parse;
+mod photo;
 mod poll;
+mod press;
 mod render;
 mod send;
+mod split;
+mod stream;
+mod typing;
 mod webhook;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 use teloxide_core::{
-    payloads::{GetMe, GetWebhookInfo, SetMyCommands, SetMyCommandsSetters, SetWebhook, SetWebhookSetters},
+    payloads::{GetMe, GetWebhookInfo, SetWebhook, SetWebhookSetters},
     requests::Payload,
-    types::BotCommand,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +46,6 @@ use crate::{
     config::{TelegramConfig, WebhookConfig},
     dispatch::Dispatcher,
     live::LiveHub,
-    message::Language,
     storage::{StorageError, Store},
 };
 
@@ -86,7 +92,7 @@ pub enum TelegramError {
 }
 
 /// What Telegram says of the bot itself.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Me {
     id: i64,
     #[serde(default)]
@@ -99,23 +105,26 @@ struct WebhookInfo {
     url: String,
 }
 
-/// Runs the bot until `shutdown`. Network trouble is waited out; an error means that an owner has to change something.
+/// Runs the bot until `shutdown`; `media_dir` holds the catalogue's pictures. Network trouble is waited out; an error means that an owner has to change something.
 pub async fn run(
     config: &TelegramConfig,
     store: Store,
     dispatcher: Dispatcher,
     live: LiveHub,
     door: &WebhookDoor,
+    media_dir: PathBuf,
     shutdown: CancellationToken,
 ) -> Result<(), TelegramError> {
     let api = Arc::new(Api::new(config)?);
     let Some(me) = introduce(&api, &shutdown).await? else { return Ok(()) };
-    set_commands(&api).await;
+    menu::set(&api).await;
 
     let stop = shutdown.child_token();
     let worker = dispatcher.worker().to_owned();
-    let intake = Arc::new(Intake::new(Arc::clone(&api), me.id, store.clone(), dispatcher));
-    let sender = send::Sender::new(Arc::clone(&api), me.id, store.clone(), live, &worker, config.per_second);
+    let presses = press::Presses { api: Arc::clone(&api), store: store.clone(), media_dir: media_dir.clone() };
+    let bot = send::Bot { id: me.id, worker, per_second_max: config.per_second, media_dir };
+    let sender = send::Sender::new(Arc::clone(&api), bot, store.clone(), live);
+    let intake = Arc::new(Intake::new(me.clone(), store.clone(), dispatcher, presses));
     let receiving = async {
         let ended = match &config.webhook {
             Some(webhook) => {
@@ -218,23 +227,6 @@ async fn until_answered<P: Payload + Serialize, T: DeserializeOwned>(
         tracing::warn!(method = P::NAME, %failure, retry_in_s = wait.as_secs(), "Telegram cannot be reached");
         if !sleep_unless_stopped(wait, shutdown).await {
             return None;
-        }
-    }
-}
-
-/// The menu beside the shopper's input line. The bot works without it.
-async fn set_commands(api: &Api) {
-    for language in Language::ALL {
-        let described = match language {
-            Language::En => [("start", "Start"), ("help", "What I can do"), ("human", "Talk to a person")],
-            Language::Zh => [("start", "开始"), ("help", "我能做什么"), ("human", "转人工客服")],
-        };
-        let mut commands = SetMyCommands::new(described.map(|(name, text)| BotCommand::new(name, text)));
-        if language != Language::default() {
-            commands = commands.language_code(language.as_str());
-        }
-        if let Err(failure) = api.call::<_, IgnoredAny>(&commands, api::CALL_TIMEOUT).await {
-            tracing::warn!(%failure, language = language.as_str(), "the bot's menu of commands could not be set");
         }
     }
 }

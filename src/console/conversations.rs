@@ -15,7 +15,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section, query_value},
-    texts::{Texts, fill},
+    texts::{Texts, fill, texts},
     transcript::{Bubble, bubbles},
 };
 use crate::{
@@ -284,6 +284,9 @@ pub(super) async fn change_state(
     if conversation.state.after(event) != conversation.state {
         let notice = fill(notice, &[("name", &staff.user.name)]);
         state.store.conversation_event(id, event, &notice, Utc::now()).await?;
+        if event == Event::Closed {
+            state.store.ask_rating(&conversation, texts(conversation.language).ask_rating, Utc::now()).await?;
+        }
     }
     Ok(changed(&state, &conversation))
 }

@@ -115,6 +115,10 @@ texts! {
     back_to_list: "All conversations", "全部对话";
     transcript: "Transcript", "对话记录";
     transcript_empty: "No messages yet.", "还没有消息。";
+    rated_good: "Rated as helpful", "评价：有帮助";
+    rated_bad: "Rated as not helpful", "评价：没有帮助";
+    // The shopper reads this one, in the shopper's language.
+    ask_rating: "Were you well looked after? One tap is enough.", "这次服务您还满意吗？点一下就好。";
     author_shopper: "Shopper", "顾客";
     author_bot: "Bot", "机器人";
     author_staff: "Staff", "客服";

@@ -15,6 +15,8 @@ pub(super) struct Bubble {
     pub(super) text: String,
     pub(super) at: Timestamp,
     pub(super) products: Vec<Product>,
+    /// Sign and name of what the shopper's tap said.
+    pub(super) rating: Option<(&'static str, &'static str)>,
     pub(super) why: Option<Why>,
 }
 
@@ -72,6 +74,7 @@ fn bubble(l: &Layout, message: StoredMessage) -> Bubble {
         who,
         text: message.text,
         at: message.at,
+        rating: message.rating.map(|good| if good { ("👍", l.t.rated_good) } else { ("👎", l.t.rated_bad) }),
         products: message.reply.iter().flat_map(products).collect(),
         why: message.reply.map(|reply| why(l, reply)),
     }

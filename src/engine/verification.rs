@@ -129,7 +129,7 @@ impl Engine {
         Ok(self.tell(asked, &meant))
     }
 
-    fn tell(&self, asked: &Asked<'_>, orders: &[&Order]) -> Said {
+    pub(super) fn tell(&self, asked: &Asked<'_>, orders: &[&Order]) -> Said {
         let mut lines: Vec<String> = orders
             .iter()
             .take(3)

@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use sqlx::{Row, any::AnyRow};
 
-use super::{Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
+use super::{
+    Gathered, Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json,
+};
 use crate::{
     conversation::{Conversation, Event, Memory, State},
-    message::{Channel, Language, Reply, Timestamp},
+    message::{Channel, Effect, Language, Reply, Timestamp},
 };
 
 /// Who wrote a message of a transcript.
@@ -86,6 +88,8 @@ pub struct StoredMessage {
     pub reply: Option<Reply>,
     /// When.
     pub at: Timestamp,
+    /// What the shopper's tap said of it.
+    pub rating: Option<bool>,
 }
 
 /// Which conversations to list.
@@ -176,6 +180,15 @@ impl Store {
     /// silent, also because a person took the word while the reply was being made. Does nothing twice: a row that is
     /// done already gives `None`.
     pub async fn commit_turn(&self, turn: &TurnOutcome<'_>) -> Result<Option<(i64, Option<i64>)>> {
+        self.commit_gathered_turn(turn, &Gathered::default()).await
+    }
+
+    /// The same for a turn made of several updates or of more than words: all of it is done with the turn, or none.
+    pub async fn commit_gathered_turn(
+        &self,
+        turn: &TurnOutcome<'_>,
+        gathered: &Gathered<'_>,
+    ) -> Result<Option<(i64, Option<i64>)>> {
         let mut tx = self.write().await?;
         let done = sqlx::query(
             "UPDATE inbox SET state = 'done', inbound_json = '{}', error = NULL WHERE id = $1 AND state = 'pending'",
@@ -186,11 +199,16 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        let (conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        let (mut conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
         let mut state = state.after(Event::ShopperWrote);
+        if turn.reply.is_some_and(|reply| reply.effect == Some(Effect::Erase)) && state.bot_answers() {
+            tx.erase_chat(conversation_id, turn.inbox_id).await?;
+            (conversation_id, _) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        }
         let shopper_id =
             tx.add_message(conversation_id, Author::Shopper, None, turn.shopper_text, None, turn.at).await?;
         tx.note_receipt(turn.inbox_id, shopper_id).await?;
+        tx.keep_gathered(gathered, shopper_id).await?;
         let mut bot_id = None;
         if let Some(reply) = turn.reply.filter(|_| state.bot_answers()) {
             let id = tx.add_message(conversation_id, Author::Bot, None, &reply.text, Some(reply), turn.at).await?;
@@ -244,7 +262,7 @@ impl Store {
     /// Messages of a conversation after the message `after` (0: all), oldest first.
     pub async fn messages(&self, conversation_id: i64, after: i64) -> Result<Vec<StoredMessage>> {
         let rows = sqlx::query(
-            "SELECT id, author, author_name, text, reply_json, at FROM messages
+            "SELECT id, author, author_name, text, reply_json, at, rating FROM messages
              WHERE conversation_id = $1 AND id > $2 ORDER BY id",
         )
         .bind(conversation_id)
@@ -283,7 +301,7 @@ impl Store {
     pub async fn pending_outbox(&self, channel: Channel, now: Timestamp, limit: i64) -> Result<Vec<OutboxItem>> {
         let rows = sqlx::query(
             "SELECT outbox.id AS outbox_id, outbox.chat, outbox.attempts, messages.id, messages.author,
-                 messages.author_name, messages.text, messages.reply_json, messages.at
+                 messages.author_name, messages.text, messages.reply_json, messages.at, messages.rating
              FROM (SELECT MIN(id) AS id FROM outbox WHERE channel = $1 AND state = 'pending' GROUP BY chat) AS oldest
              JOIN outbox ON outbox.id = oldest.id JOIN messages ON messages.id = outbox.message_id
              WHERE outbox.not_before <= $2 OR outbox.noted_at > $2 ORDER BY outbox.id LIMIT $3",
@@ -386,7 +404,7 @@ impl WriteTransaction<'_> {
         Ok((row.try_get("id")?, parse_name("state", row.try_get("state")?)?))
     }
 
-    async fn add_message(
+    pub(super) async fn add_message(
         &mut self,
         conversation_id: i64,
         author: Author,
@@ -410,7 +428,7 @@ impl WriteTransaction<'_> {
         Ok(row.try_get("id")?)
     }
 
-    async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
+    pub(super) async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
         sqlx::query("UPDATE inbox SET message_id = $2 WHERE id = $1")
             .bind(inbox_id)
             .bind(message_id)
@@ -420,7 +438,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Telegram has to be called; the widget and the terminal read the transcript itself.
-    async fn queue_delivery(&mut self, conversation: &Conversation, message_id: i64) -> Result<()> {
+    pub(super) async fn queue_delivery(&mut self, conversation: &Conversation, message_id: i64) -> Result<()> {
         if conversation.channel != Channel::Telegram {
             return Ok(());
         }
@@ -459,7 +477,7 @@ fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
     })
 }
 
-fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
+pub(super) fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
     let reply: Option<String> = row.try_get("reply_json")?;
     Ok(StoredMessage {
         id: row.try_get("id")?,
@@ -468,6 +486,7 @@ fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
         text: row.try_get("text")?,
         reply: reply.map(|text| from_json("reply", &text)).transpose()?,
         at: timestamp(row, "at")?,
+        rating: row.try_get::<Option<i64>, _>("rating")?.map(|rating| rating > 0),
     })
 }
 

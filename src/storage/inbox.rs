@@ -107,6 +107,20 @@ impl Store {
         rows.iter().map(pending_from_row).collect()
     }
 
+    /// Updates of one chat that wait, in its order, at most `limit`.
+    pub async fn pending_of_chat(&self, channel: Channel, chat: &str, limit: i64) -> Result<Vec<PendingInbound>> {
+        let rows = sqlx::query(
+            "SELECT id, inbound_json, attempts FROM inbox
+             WHERE state = 'pending' AND channel = $1 AND chat = $2 ORDER BY sequence, id LIMIT $3",
+        )
+        .bind(channel.as_str())
+        .bind(chat)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(pending_from_row).collect()
+    }
+
     /// Claims the oldest waiting update of each of up to `limit` chats in which nobody works, for the time of a lease.
     pub async fn claim_inbound(&self, worker: &str, now: Timestamp, limit: i64) -> Result<Vec<PendingInbound>> {
         let mut tx = self.write().await?;

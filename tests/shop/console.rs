@@ -20,7 +20,7 @@ use shoptalk::{
     conversation::Conversation,
     knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     live::LiveHub,
-    message::{Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, Reply, Route, Sentiment, Trace},
+    message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, PassageTrace, Reply, Route, Sentiment, Trace},
     storage::{DocumentWrite, Role, Store, TurnOutcome},
     telemetry::{Health, HealthFn, ModelState, Status},
 };
@@ -81,6 +81,8 @@ impl TestConsole {
             customer: None,
             language_hint: None,
             received_at: Utc::now(),
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let inbox_id = self.store.accept(&inbound).await.unwrap().unwrap();
         let outcome = TurnOutcome {
@@ -216,6 +218,7 @@ fn reply(text: &str) -> Reply {
         generated: true,
         latency_ms: LatencyMs { first: 120, total: 840 },
         suggestions: vec![],
+        effect: None,
         trace: Trace {
             merchant_intent: None,
             query: "return boots".to_owned(),

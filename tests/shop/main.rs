@@ -2,6 +2,7 @@
 
 mod architecture;
 mod browser;
+mod chats;
 mod command_line;
 mod console;
 mod conversations;

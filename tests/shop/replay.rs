@@ -9,7 +9,7 @@ use shoptalk::{
     catalog::OrderStatus,
     config::{Config, ModelsConfig},
     engine::{Clock, StoredTurn},
-    message::{Channel, Inbound, Route},
+    message::{Channel, Inbound, Origin, Route},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,8 @@ async fn converse(app: &App) {
             customer: None,
             language_hint: None,
             received_at: Utc::now(),
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         assert!(app.dispatcher.accept(&inbound).await.unwrap());
     }

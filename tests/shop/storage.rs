@@ -9,7 +9,7 @@ use shoptalk::{
         Chunk, ChunkKind,
         vectors::{PartKind, PartVector, PassageVectors},
     },
-    message::{Channel, Inbound, Language, LatencyMs, Reply, Route, Sentiment, Trace},
+    message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Trace},
     storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
 };
 
@@ -28,6 +28,8 @@ fn inbound(channel: Channel, chat: &str, update_id: &str) -> Inbound {
         customer: None,
         language_hint: None,
         received_at: at(0),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     }
 }
 
@@ -46,6 +48,7 @@ fn reply(text: &str, handoff: bool) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: vec![],
+        effect: None,
         trace: Trace::default(),
     }
 }

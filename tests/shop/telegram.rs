@@ -1,12 +1,14 @@
 //! The Telegram bot as shoppers meet it: the real program against a Bot API server that has bad days.
 
+mod native;
+
 use std::{path::PathBuf, time::Duration};
 
 use chrono::Utc;
 use serde_json::json;
 use shoptalk::{
     conversation::Conversation,
-    message::{Channel, Inbound},
+    message::{Channel, Inbound, Origin},
     storage::{Author, Store, TurnOutcome},
 };
 use tempfile::TempDir;
@@ -35,7 +37,7 @@ impl Setup {
 
     fn write_config(&self, token: &str) {
         let config = format!(
-            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\n",
+            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\nburst_ms = 0\n",
             data_dir = self.dir.path().join("data").display(),
             url = self.telegram.url(),
         );
@@ -74,6 +76,8 @@ impl Setup {
             customer: None,
             language_hint: None,
             received_at: at,
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let inbox_id = store.accept(&inbound).await.unwrap().unwrap();
         let turn = TurnOutcome { inbox_id, conversation: &conversation, shopper_text: "hello", reply: None, at };

@@ -172,6 +172,7 @@ fn reply(text: &str) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: vec!["And gloves?".to_owned()],
+        effect: None,
         trace: Trace {
             merchant_intent: None,
             query: "secret query".to_owned(),

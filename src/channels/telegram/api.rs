@@ -2,8 +2,11 @@
 
 use std::{error::Error, time::Duration};
 
-use reqwest::{StatusCode, Url};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use reqwest::{StatusCode, Url, multipart::Form};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 use teloxide_core::requests::Payload;
 
@@ -12,6 +15,8 @@ use crate::config::{Secret, TelegramConfig};
 
 /// For calls that Telegram answers at once.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// For calls that carry a file.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const OFFICIAL_API: &str = "https://api.telegram.org";
 /// When Telegram asks to wait without saying how long.
@@ -101,8 +106,33 @@ impl Api {
         payload: &P,
         timeout: Duration,
     ) -> Result<T, Failure> {
+        self.answer(self.client.post(self.method_url(P::NAME)).timeout(timeout).json(payload)).await
+    }
+
+    /// Calls a method for what it does and not for its result: when the status says yes it is done, whatever became of
+    /// the rest of the answer.
+    pub(super) async fn send(&self, method: &str, parameters: &Value, timeout: Duration) -> Result<(), Failure> {
+        done(self.ask::<IgnoredAny>(method, parameters, timeout).await)
+    }
+
+    /// The same with files.
+    pub(super) async fn send_form(&self, method: &str, form: Form) -> Result<(), Failure> {
+        let request = self.client.post(self.method_url(method)).timeout(UPLOAD_TIMEOUT).multipart(form);
+        done(self.answer::<IgnoredAny>(request).await)
+    }
+
+    /// Calls a method by its name, also one that teloxide does not know, and reads the result as `T`.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: &Value,
+        timeout: Duration,
+    ) -> Result<T, Failure> {
+        self.answer(self.client.post(self.method_url(method)).timeout(timeout).json(parameters)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let network = |error| Failure::Network(describe(error));
-        let request = self.client.post(self.method_url(P::NAME)).timeout(timeout).json(payload);
         let response = request.send().await.map_err(network)?;
         let status = response.status();
         if status.is_server_error() {
@@ -135,6 +165,13 @@ impl Api {
         let description = envelope.map_or_else(String::new, |envelope| envelope.description);
         let description = description.replace(self.token.expose(), "<token>").chars().take(DESCRIPTION_MAX).collect();
         Failure::Refused { code: status.as_u16(), description }
+    }
+}
+
+fn done(answer: Result<IgnoredAny, Failure>) -> Result<(), Failure> {
+    match answer {
+        Ok(_) | Err(Failure::Garbled) => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -1,18 +1,17 @@
 //! What poller and webhook have in common: a delivery of updates becomes durable in one step, in the order in which the
 //! updates were made. One that cannot be read is kept as it came, for staff to see, and holds up nobody.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::Utc;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use teloxide_core::{payloads::AnswerCallbackQuery, types::CallbackQueryId};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    api::{Api, CALL_TIMEOUT},
-    parse::{self, Update},
+    Me,
+    parse::{self, Press, Update},
+    press::Presses,
     sleep_unless_stopped,
 };
 use crate::{
@@ -26,10 +25,10 @@ const READ_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 /// Takes in the updates of one bot.
 pub(super) struct Intake {
-    api: Arc<Api>,
-    bot_id: i64,
+    me: Me,
     store: Store,
     dispatcher: Dispatcher,
+    presses: Presses,
 }
 
 /// A delivery, read.
@@ -37,13 +36,13 @@ pub(super) struct Intake {
 struct Read {
     inbounds: Vec<Inbound>,
     unread: Vec<UnreadUpdate>,
-    /// Buttons that were pressed, for `answerCallbackQuery`.
-    pressed: Vec<String>,
+    /// Buttons that were pressed.
+    pressed: Vec<Box<Press>>,
 }
 
 impl Intake {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, store: Store, dispatcher: Dispatcher) -> Self {
-        Self { api, bot_id, store, dispatcher }
+    pub(super) fn new(me: Me, store: Store, dispatcher: Dispatcher, presses: Presses) -> Self {
+        Self { me, store, dispatcher, presses }
     }
 
     /// Makes a delivery durable; only then may it be acknowledged. An error may pass: nothing of it is kept then.
@@ -61,7 +60,10 @@ impl Intake {
                 self.take_one_by_one(&updates).await?;
             }
         }
-        read.pressed.into_iter().for_each(|query_id| self.stop_spinner(query_id));
+        for press in &read.pressed {
+            self.presses.keep(press).await?;
+        }
+        read.pressed.into_iter().for_each(|press| self.presses.act(press));
         Ok(())
     }
 
@@ -87,7 +89,7 @@ impl Intake {
             tracing::warn!("an update without a number is set aside");
             return read.unread.push(self.unread(update, "it has no number"));
         };
-        match parse::parse(update, id, self.bot_id, Utc::now()) {
+        match parse::parse(update, id, &self.me, Utc::now()) {
             Update::Ignored(why) => tracing::debug!(update_id = id, why, "an update is ignored"),
             Update::Unreadable(why) => {
                 // The reason may quote the shopper: it is for staff, not for the log.
@@ -95,9 +97,9 @@ impl Intake {
                 read.unread.push(self.unread(update, &why));
             }
             Update::Message(inbound) => read.inbounds.push(inbound),
-            Update::Button { inbound, query_id } => {
-                read.inbounds.push(inbound);
-                read.pressed.push(query_id);
+            Update::Press(press) => {
+                read.inbounds.extend(press.says.clone());
+                read.pressed.push(press);
             }
         }
     }
@@ -107,7 +109,7 @@ impl Intake {
         let key = parse::update_id(update).map_or_else(|| hex::encode(Sha256::digest(&raw)), |id| id.to_string());
         UnreadUpdate {
             channel: Channel::Telegram,
-            source: self.bot_id.to_string(),
+            source: self.me.id.to_string(),
             key,
             raw,
             error: error.to_owned(),
@@ -125,7 +127,7 @@ impl Intake {
     }
 
     async fn read_all_again(&self) -> Result<(), StorageError> {
-        for (row, raw) in self.store.unread_to_read(Channel::Telegram, &self.bot_id.to_string()).await? {
+        for (row, raw) in self.store.unread_to_read(Channel::Telegram, &self.me.id.to_string()).await? {
             let mut read = Read::default();
             // It was kept as JSON.
             let update = serde_json::from_str(&raw).unwrap_or_default();
@@ -139,16 +141,5 @@ impl Intake {
             }
         }
         Ok(())
-    }
-
-    /// A pressed button shows that it waits until it is answered. Nothing depends on it, so nobody waits for it.
-    fn stop_spinner(&self, query_id: String) {
-        let api = Arc::clone(&self.api);
-        tokio::spawn(async move {
-            let answer = AnswerCallbackQuery::new(CallbackQueryId(query_id));
-            if let Err(failure) = api.call::<_, IgnoredAny>(&answer, CALL_TIMEOUT).await {
-                tracing::debug!(%failure, "a pressed button was not answered");
-            }
-        });
     }
 }

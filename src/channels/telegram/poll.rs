@@ -19,7 +19,8 @@ use super::{
 };
 
 /// The kinds of updates that are read.
-pub(super) const ALLOWED_UPDATES: [AllowedUpdate; 2] = [AllowedUpdate::Message, AllowedUpdate::CallbackQuery];
+pub(super) const ALLOWED_UPDATES: [AllowedUpdate; 3] =
+    [AllowedUpdate::Message, AllowedUpdate::EditedMessage, AllowedUpdate::CallbackQuery];
 /// How long Telegram holds a poll open when there is nothing to tell, in seconds.
 const LONG_POLL_S: u32 = 25;
 /// The poll and some time for the answer to travel.

@@ -8,18 +8,15 @@
 //! a call whose answer never came.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     num::NonZeroU32,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{TimeDelta, Utc};
-use serde::de::IgnoredAny;
-use teloxide_core::{
-    payloads::{SendChatAction, SendMessage, SendMessageSetters},
-    types::{ChatAction, ChatId, LinkPreviewOptions},
-};
+use serde_json::{Value, json};
 use tokio::{
     sync::broadcast::error::RecvError,
     task::{JoinError, JoinSet},
@@ -28,13 +25,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     api::{Api, CALL_TIMEOUT, Failure},
-    backoff, chat_of,
+    backoff, cards, chat_of,
     pace::Pace,
-    render::{Rendered, render},
+    photo,
+    render::{Part, Rendered, render},
+    stream::{self, Earlier, StreamEvent, Streams},
+    typing::Typing,
 };
 use crate::{
     live::{Live, LiveEvent, LiveHub},
-    message::{Channel, Timestamp},
+    message::{Channel, Progress, Timestamp},
     storage::{LEASE, OutboxItem, Store},
 };
 
@@ -48,8 +48,18 @@ const CHATS_MAX: i64 = 500;
 const SENDS_AT_ONCE: usize = 256;
 /// On shutdown, how long answers are awaited so that what was sent is noted.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
-/// Telegram shows "typing" for five seconds.
-const TYPING_EVERY: Duration = Duration::from_secs(4);
+
+/// The bot whose replies are sent.
+pub(super) struct Bot {
+    /// Its number.
+    pub(super) id: i64,
+    /// The name of this process.
+    pub(super) worker: String,
+    /// Most messages in a second.
+    pub(super) per_second_max: NonZeroU32,
+    /// Where pictures lie.
+    pub(super) media_dir: PathBuf,
+}
 
 /// Sends the replies of one bot.
 pub(super) struct Sender {
@@ -70,8 +80,11 @@ pub(super) struct Sender {
     under_way: HashMap<tokio::task::Id, Delivery>,
     /// Parts of long messages that Telegram has, by outbox row, so that a retry goes on after them.
     parts_sent: HashMap<i64, usize>,
-    /// When "typing" was shown last.
-    typing_at: HashMap<i64, Instant>,
+    /// Outbox rows whose pictures Telegram did not take: they go out as words.
+    without_pictures: HashSet<i64>,
+    typing: Typing,
+    streams: Streams,
+    media_dir: PathBuf,
 }
 
 /// One part of a message on its way.
@@ -81,35 +94,32 @@ struct Delivery {
     attempts: i64,
     chat: i64,
     is_last_part: bool,
+    is_photo: bool,
 }
 
 type Sends = JoinSet<Result<(), Failure>>;
 type Joined = Result<(tokio::task::Id, Result<(), Failure>), JoinError>;
 
 impl Sender {
-    /// `worker` is the name of this process, `per_second_max` the most messages in a second.
-    pub(super) fn new(
-        api: Arc<Api>,
-        bot_id: i64,
-        store: Store,
-        live: LiveHub,
-        worker: &str,
-        per_second_max: NonZeroU32,
-    ) -> Self {
+    pub(super) fn new(api: Arc<Api>, bot: Bot, store: Store, live: LiveHub) -> Self {
+        let Bot { id: bot_id, worker, per_second_max, media_dir } = bot;
         Self {
+            typing: Typing::new(Arc::clone(&api)),
+            streams: Streams::new(Arc::clone(&api)),
             api,
             bot_id,
             store,
             live,
             pace: Pace::new(per_second_max),
-            worker: worker.to_owned(),
+            worker,
             leased_until: None,
             waiting: Vec::new(),
             looked_at: None,
             delivered: Vec::new(),
             under_way: HashMap::new(),
             parts_sent: HashMap::new(),
-            typing_at: HashMap::new(),
+            without_pictures: HashSet::new(),
+            media_dir,
         }
     }
 
@@ -131,6 +141,11 @@ impl Sender {
                     true
                 }
                 event = live.recv() => self.hear(event),
+                () = self.typing.due() => {
+                    self.typing.show(&self.pace);
+                    false
+                }
+                event = self.streams.event() => self.streamed(event),
             };
             if look {
                 look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
@@ -207,7 +222,7 @@ impl Sender {
             match self.pace.wait(chat, now) {
                 Some(wait) => look_in = look_in.min(wait),
                 None if self.under_way.len() < SENDS_AT_ONCE => {
-                    self.start(&item, chat, now, sends);
+                    self.start(&item, chat, now, sends).await;
                     continue;
                 }
                 None => {}
@@ -218,28 +233,71 @@ impl Sender {
     }
 
     /// Sends the next part of a message.
-    fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
-        let Rendered { parts, buttons } = render(&item.message);
+    async fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
+        let Rendered { mut parts, buttons } = self.rendered(item).await;
         let part = self.parts_sent.get(&item.id).copied().unwrap_or(0);
-        let Some(text) = parts.get(part) else {
+        if part >= parts.len() {
             // Nothing to show, or all of it was sent and the store could not note it.
             self.delivered.push(item.id);
             return;
-        };
+        }
         let is_last_part = part + 1 == parts.len();
-        let mut request = SendMessage::new(ChatId(chat), text).link_preview_options(no_preview());
-        request.reply_markup = buttons.filter(|_| is_last_part).map(Into::into);
+        let part = parts.swap_remove(part);
+        let mut to = json!({"chat_id": chat});
+        if let Some(buttons) = buttons.filter(|_| is_last_part) {
+            to["reply_markup"] = buttons;
+        }
+        let is_photo = matches!(part, Part::Photo { .. });
+        let earlier = self.streams.earlier(chat);
+        if earlier == Earlier::UnderWay {
+            return;
+        }
         self.pace.sent(chat, now);
-        let api = Arc::clone(&self.api);
+        let (api, store) = (Arc::clone(&self.api), self.store.clone());
+        let (media_dir, key) = (self.media_dir.clone(), item.chat.clone());
         let task = sends.spawn(async move {
-            match api.call::<_, IgnoredAny>(&request, CALL_TIMEOUT).await {
-                // The status said yes: the message is there, whatever became of the rest of the answer.
-                Ok(_) | Err(Failure::Garbled) => Ok(()),
-                Err(failure) => Err(failure),
+            if let Earlier::Message { id, text: shown } = earlier
+                && stream::complete(&api, id, &shown, &part, &to).await
+            {
+                return Ok(());
+            }
+            match part {
+                Part::Text(text) => send_text(&api, &text, to).await,
+                Part::Photo { image, caption } => {
+                    to["caption"] = caption.into();
+                    photo::send(&api, &media_dir, &image, to).await
+                }
+                Part::Transcript => send_transcript(&api, &store, &key, &to).await,
             }
         });
-        let delivery = Delivery { outbox_id: item.id, attempts: item.attempts, chat, is_last_part };
+        let delivery = Delivery { outbox_id: item.id, attempts: item.attempts, chat, is_last_part, is_photo };
         self.under_way.insert(task.id(), delivery);
+    }
+
+    async fn rendered(&self, item: &OutboxItem) -> Rendered {
+        let pictured = match &item.message.reply {
+            Some(reply) if !self.without_pictures.contains(&item.id) => {
+                cards::has_pictures(&self.media_dir, reply).await
+            }
+            _ => false,
+        };
+        render(&item.message, pictured)
+    }
+
+    /// Shows more of a reply in the making, or notes how that went; `true` when a delivery may have waited for it.
+    fn streamed(&mut self, event: StreamEvent) -> bool {
+        match event {
+            StreamEvent::Due => {
+                self.streams.show(&mut self.pace);
+                false
+            }
+            StreamEvent::Ended { chat, retry_after } => {
+                if let Some(wait) = retry_after {
+                    self.pace.refused(chat, Instant::now(), wait);
+                }
+                true
+            }
+        }
     }
 
     /// Notes how a delivery went.
@@ -270,6 +328,7 @@ impl Sender {
             Ok(()) => {
                 for id in self.delivered.drain(..) {
                     self.parts_sent.remove(&id);
+                    self.without_pictures.remove(&id);
                 }
             }
             // They stay on the list, so that the next look notes them and sends nothing.
@@ -278,7 +337,13 @@ impl Sender {
     }
 
     async fn note_failed(&mut self, delivery: Delivery, failure: &Failure) {
-        let Delivery { outbox_id, attempts, chat, .. } = delivery;
+        let Delivery { outbox_id, attempts, chat, is_photo, .. } = delivery;
+        if is_photo && matches!(failure, Failure::Refused { code: 400, .. }) {
+            // The words matter more than a picture that Telegram cannot fetch or read.
+            tracing::warn!(outbox_id, %failure, "a picture is left out");
+            self.without_pictures.insert(outbox_id);
+            return;
+        }
         let Some(wait) = retry_in(failure, attempts) else {
             self.give_up(outbox_id, &failure.to_string()).await;
             return;
@@ -307,38 +372,44 @@ impl Sender {
         let (chat, event) = match event {
             Ok(Live { channel: Channel::Telegram, chat, event }) => (chat_of(self.bot_id, &chat), event),
             Ok(_) => return false,
-            Err(RecvError::Lagged(_) | RecvError::Closed) => return true,
+            Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                self.typing.stop_all();
+                self.streams.end_all();
+                return true;
+            }
         };
         match (event, chat) {
             (LiveEvent::Changed, Some(chat)) => {
-                self.typing_at.remove(&chat);
+                self.typing.stop(chat);
+                self.streams.end(chat);
                 true
             }
             (LiveEvent::Changed, None) => true,
-            (LiveEvent::Progress(_), Some(chat)) => {
-                self.show_typing(chat);
+            (LiveEvent::Progress(progress), Some(chat)) => {
+                self.typing.start(chat);
+                self.typing.show(&self.pace);
+                if let Progress::Words { text } = progress {
+                    self.streams.add(chat, &text);
+                }
                 false
             }
             (LiveEvent::Progress(_), None) => false,
         }
     }
+}
 
-    /// Nothing depends on it: it is left out when Telegram asked to wait, and a failure is no more than noted.
-    fn show_typing(&mut self, chat: i64) {
-        let now = Instant::now();
-        self.typing_at.retain(|_, shown| now.duration_since(*shown) < TYPING_EVERY);
-        if self.pace.wait(chat, now).is_some() || self.typing_at.contains_key(&chat) {
-            return;
-        }
-        self.typing_at.insert(chat, now);
-        let api = Arc::clone(&self.api);
-        tokio::spawn(async move {
-            let typing = SendChatAction::new(ChatId(chat), ChatAction::Typing);
-            if let Err(failure) = api.call::<_, IgnoredAny>(&typing, CALL_TIMEOUT).await {
-                tracing::debug!(%failure, "typing could not be shown");
-            }
-        });
-    }
+/// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
+async fn send_text(api: &Api, text: &str, mut to: Value) -> Result<(), Failure> {
+    to["text"] = text.into();
+    to["link_preview_options"] = json!({"is_disabled": true});
+    api.send("sendMessage", &to, CALL_TIMEOUT).await
+}
+
+/// The copy is as new as its sending.
+async fn send_transcript(api: &Api, store: &Store, chat: &str, to: &Value) -> Result<(), Failure> {
+    let copy = store.export_chat(Channel::Telegram, chat).await;
+    let copy = copy.map_err(|error| Failure::Network(format!("the chat cannot be read: {error}")))?;
+    photo::send_file(api, "chat.json", format!("{copy:#}"), to).await
 }
 
 /// When to try again after `attempts` earlier failures; `None` when no try can succeed: the shopper blocked the bot,
@@ -357,17 +428,6 @@ fn retry_in(failure: &Failure, attempts: i64) -> Option<Duration> {
 fn later(wait: Duration) -> Timestamp {
     let now = Utc::now();
     TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now)
-}
-
-/// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
-fn no_preview() -> LinkPreviewOptions {
-    LinkPreviewOptions {
-        is_disabled: true,
-        url: None,
-        prefer_small_media: false,
-        prefer_large_media: false,
-        show_above_text: false,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use shoptalk::{
     conversation::State,
     live::LiveEvent,
-    message::{Channel, Inbound, Reply},
+    message::{Channel, Inbound, Origin, Reply},
     storage::{Author, Role, UnreadUpdate},
 };
 
@@ -266,6 +266,8 @@ async fn what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_again() {
         customer: None,
         language_hint: None,
         received_at: at,
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     let id = shop.store.accept(&inbound).await.unwrap().unwrap();
     let mut agent = shop.logged_in(Role::Agent).await;

@@ -98,7 +98,7 @@ impl Run {
             late: false,
         };
         let config = format!(
-            "data_dir = \"{data}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\n\
+            "data_dir = \"{data}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\nburst_ms = 0\n\
              api_url = \"{url}\"\nper_second = {per_second}\n",
             data = run.data.display(),
             token = FakeTelegram::token(),

@@ -31,6 +31,8 @@ pub enum Fault {
     RetryAfter(u64),
     /// A 5xx with an HTML page, as proxies answer.
     Status(u16),
+    /// Understood and refused with these words.
+    Refuse(&'static str),
     /// Not carried out, and never answered.
     HangBefore,
     /// Carried out, and never answered.
@@ -50,6 +52,8 @@ pub struct Call {
     pub at: Instant,
     /// Whether it was carried out: neither refused nor kept from it by a fault.
     pub done: bool,
+    /// What it gave.
+    pub result: Value,
 }
 
 /// Faults by chance. Each is a probability unless it says otherwise.
@@ -125,6 +129,7 @@ struct Inner {
     next_id: i64,
     faults: VecDeque<(String, Fault)>,
     blocked: HashSet<i64>,
+    has_drafts: bool,
     webhook: String,
     webhook_secret: String,
     /// Deliveries to the webhook that were answered otherwise than with 200.
@@ -257,6 +262,16 @@ impl FakeTelegram {
         self.lock().faults.push_back((method.to_lowercase(), fault));
     }
 
+    /// From now on the server knows `sendMessageDraft`.
+    pub fn with_drafts(&self) {
+        self.lock().has_drafts = true;
+    }
+
+    /// All calls so far, in order.
+    pub fn all_calls(&self) -> Vec<Call> {
+        self.lock().calls.clone()
+    }
+
     /// The shopper blocks the bot.
     pub fn block(&self, chat: i64) {
         self.lock().blocked.insert(chat);
@@ -308,12 +323,18 @@ impl FakeTelegram {
             Some(Fault::Status(status)) => {
                 return (StatusCode::from_u16(status).unwrap(), Html("<h1>Bad gateway</h1>")).into_response();
             }
+            Some(Fault::Refuse(why)) => {
+                let body = json!({"ok": false, "error_code": 400, "description": why});
+                return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+            }
             Some(Fault::HangBefore) => return std::future::pending().await,
             Some(Fault::None | Fault::HangAfter | Fault::Cut) | None => {}
         }
         let outcome = self.carry_out(method, &params).await;
         if let Some(index) = index {
-            self.lock().calls[index].done = outcome.is_ok();
+            let call = &mut self.lock().calls[index];
+            call.done = outcome.is_ok();
+            call.result = outcome.clone().unwrap_or_default();
         }
         if fault == Some(Fault::HangAfter) {
             return std::future::pending().await;
@@ -342,7 +363,8 @@ impl FakeTelegram {
             inner.early += usize::from(inner.told_to_wait.get(&chat).is_some_and(|until| now < *until));
         }
         if !inner.keeps_no_calls {
-            let call = Call { method: method.to_owned(), params: params.clone(), at: now, done: false };
+            let call =
+                Call { method: method.to_owned(), params: params.clone(), at: now, done: false, result: Value::Null };
             inner.calls.push(call);
         }
         let waiting = inner.faults.iter().position(|(of, _)| of == method);
@@ -374,7 +396,13 @@ impl FakeTelegram {
             "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
-            "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
+            "editmessagereplymarkup" | "editmessagemedia" | "editmessagecaption" | "deletemessage" => Ok(json!(true)),
+            "sendchataction"
+            | "answercallbackquery"
+            | "setmycommands"
+            | "setmydescription"
+            | "setmyshortdescription" => Ok(json!(true)),
+            "sendmessagedraft" if self.lock().has_drafts => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;
