@@ -2,6 +2,7 @@
 //! function beside it. Code decides what happens; no model and no document can.
 
 mod follow_up;
+mod people;
 mod products;
 mod rerank;
 mod snapshot;
@@ -14,6 +15,7 @@ use std::{
 
 use minijinja::context;
 
+use people::hand_over;
 pub use snapshot::{Snapshot, SnapshotError};
 
 use crate::{
@@ -23,8 +25,8 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp,
-        Trace,
+        Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Queue, Reply, Route,
+        Timestamp, Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},
@@ -103,6 +105,8 @@ pub struct StoredTurn {
     pub at: Timestamp,
     /// The chat model had a second look at the passages then.
     pub reranked: bool,
+    /// What the shopper was told of the queue for a person then.
+    pub queue: Option<Queue>,
 }
 
 impl Clock {
@@ -211,7 +215,9 @@ struct Said {
     citations: Vec<Citation>,
     products: Vec<ProductCard>,
     chunks: Vec<String>,
-    handoff: bool,
+    /// The words with which the shopper is handed over to a person; `Engine::tell_queue` puts them into `text`.
+    handoff: Option<Phrase>,
+    queue: Option<Queue>,
     declined: bool,
     generated: bool,
     suggestions: Vec<String>,
@@ -315,7 +321,8 @@ impl Engine {
         let (started, at) = (Instant::now(), self.now());
         let shopper_text = privacy::mask_secrets(&cleaned(&inbound.text));
         conversation.customer = inbound.customer.clone().or(conversation.customer.take());
-        conversation.state = conversation.state.after(Event::ShopperWrote);
+        conversation.state = conversation.state.after(&Event::ShopperWrote);
+        self.hear_return(conversation, &inbound.text);
         if !conversation.state.bot_answers() {
             return Ok(Turn { shopper_text, reply: None, at });
         }
@@ -327,6 +334,7 @@ impl Engine {
         let mut asked = self.understand(conversation, &text).await?;
         self.look_again(&mut asked).await;
         let mut said = self.decide(conversation, &asked).await?;
+        self.tell_queue(&asked, &mut said, at).await?;
         if privacy::find(&text).iter().any(|found| found.kind.is_secret()) {
             said.text = format!("{}\n\n{}", said.text, self.say(&asked, Phrase::NoSecrets));
         }
@@ -459,11 +467,14 @@ impl Engine {
         if asked.raw.chars().count() > TEXT_MAX {
             return Ok(Said::new(Route::Decline, self.say(asked, Phrase::TooLong)));
         }
+        if let Some(said) = self.to_staff(conversation, asked) {
+            return Ok(said);
+        }
         if let Some(said) = self.command(asked) {
             return Ok(said);
         }
         if intent == Intent::Human {
-            return Ok(self.hand_over(asked, Phrase::Handoff));
+            return Ok(hand_over(Phrase::Handoff));
         }
         if intent == Intent::PromptAttack && probability >= SURE {
             return Ok(Said { declined: true, ..self.plain(asked, Route::Decline, Phrase::DeclineAttack) });
@@ -484,7 +495,7 @@ impl Engine {
             Intent::Chitchat if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Chitchat)),
             Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
             Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
-            Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
+            Intent::Complaint if probability >= SURE => Ok(hand_over(Phrase::HandoffSorry)),
             _ => match self.products(conversation, asked).await? {
                 Some(said) => Ok(said),
                 None => Ok(self.answer(asked).await),
@@ -609,7 +620,7 @@ impl Engine {
         let command = text.split_whitespace().next().unwrap_or_default();
         match command {
             "/start" | "/help" => Some(self.greet(asked)),
-            "/human" => Some(self.hand_over(asked, Phrase::Handoff)),
+            "/human" => Some(hand_over(Phrase::Handoff)),
             _ if !text.chars().any(char::is_alphanumeric) && with_emoji_names(text).trim() == text => {
                 Some(self.plain(asked, Route::Smalltalk, Phrase::AskWords))
             }
@@ -629,14 +640,10 @@ impl Engine {
     fn agree(&self, conversation: &Conversation, asked: &Asked<'_>) -> Said {
         let offered = conversation.memory.last().is_some_and(|exchange| exchange.declined);
         if offered {
-            self.hand_over(asked, Phrase::Handoff)
+            hand_over(Phrase::Handoff)
         } else {
             self.plain(asked, Route::Smalltalk, Phrase::Affirm)
         }
-    }
-
-    fn hand_over(&self, asked: &Asked<'_>, phrase: Phrase) -> Said {
-        Said { handoff: true, ..self.plain(asked, Route::Handoff, phrase) }
     }
 
     fn plain(&self, asked: &Asked<'_>, route: Route, phrase: Phrase) -> Said {
@@ -679,7 +686,7 @@ impl Engine {
             route,
             citations: said.citations,
             products: said.products,
-            handoff: said.handoff,
+            handoff: said.handoff.is_some(),
             declined: said.declined,
             sentiment: intents::sentiment(asked.text()),
             generated: said.generated,
@@ -691,6 +698,7 @@ impl Engine {
                 merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 reranked: asked.reranked,
+                queue: said.queue,
                 support: said.support,
                 knowledge_version: asked.snapshot.version,
                 encoder: self.encoders.name(),

@@ -39,6 +39,14 @@ pub enum Phrase {
     TooLong,
     Handoff,
     HandoffSorry,
+    Queue,
+    BackFromWaiting,
+    BackFromStaff,
+    BackFromStaffGiven,
+    BackByShopper,
+    AskMessage,
+    MessageKept,
+    Closed,
     PassedOn,
     Decline,
     DeclineOffTopic,
@@ -49,6 +57,8 @@ pub enum Phrase {
     Translated,
     MoreRows,
     SuggestHuman,
+    SuggestBot,
+    SuggestMessage,
     Source,
     NoSecrets,
     Verify,
@@ -62,7 +72,7 @@ pub enum Phrase {
 }
 
 impl Phrase {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 41] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -74,6 +84,14 @@ impl Phrase {
         Self::TooLong,
         Self::Handoff,
         Self::HandoffSorry,
+        Self::Queue,
+        Self::BackFromWaiting,
+        Self::BackFromStaff,
+        Self::BackFromStaffGiven,
+        Self::BackByShopper,
+        Self::AskMessage,
+        Self::MessageKept,
+        Self::Closed,
         Self::PassedOn,
         Self::Decline,
         Self::DeclineOffTopic,
@@ -84,6 +102,8 @@ impl Phrase {
         Self::Translated,
         Self::MoreRows,
         Self::SuggestHuman,
+        Self::SuggestBot,
+        Self::SuggestMessage,
         Self::Source,
         Self::NoSecrets,
         Self::Verify,
@@ -171,7 +191,7 @@ impl Prompts {
 
     /// Renders everything once with sample values.
     fn check(&self) -> Result<(), PromptError> {
-        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…" };
+        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…", away => false, back => "tomorrow", queue => "You are next.", position => 2, wait => 5 };
         for language in Language::ALL {
             for phrase in Phrase::ALL {
                 let text = self

@@ -3,8 +3,11 @@
 
 mod accounts;
 mod conversations;
+mod handover;
 mod knowledge;
+mod merchant_files;
 mod records;
+mod topics;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,10 +23,13 @@ pub use accounts::{ConversationCounts, Role, User};
 pub use conversations::{
     Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
 };
+pub use handover::{Acted, Attended, StaffAct};
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
+pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use topics::{StaffPost, Topic, TopicWork};
 
-use crate::message::Timestamp;
+use crate::{config::ShopProfile, message::Timestamp};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +114,7 @@ impl Store {
         let migrations = [
             (1, "shop", include_str!("storage/migrations/0001_shop.sql")),
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
+            (5, "people", include_str!("storage/migrations/0005_people.sql")),
         ];
         let migrations = migrations
             .into_iter()
@@ -148,6 +155,12 @@ impl Store {
         let mut tx = self.write().await?;
         tx.set_setting(key, value).await?;
         tx.commit().await
+    }
+
+    /// Who the shop is, as far as it has said.
+    pub async fn shop_profile(&self) -> Result<ShopProfile> {
+        let profile = self.setting("shop_profile").await?;
+        Ok(profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
     }
 
     /// Keeps the shop's profile (JSON), which is part of what is known of the shop.

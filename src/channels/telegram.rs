@@ -7,11 +7,14 @@
 //! over each 5xx, hides the HTTP status and shows the token in its errors.
 
 mod api;
+mod merchant;
 mod pace;
+mod people;
 mod parse;
 mod poll;
 mod render;
 mod send;
+mod staff;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,8 +29,12 @@ use teloxide_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::api::{Api, Failure};
-use crate::{config::TelegramConfig, dispatch::Dispatcher, live::LiveHub, message::Language, storage::Store};
+pub use self::merchant::{Changes, ImportFn, Imported};
+use self::{
+    api::{Api, Failure},
+    people::People,
+};
+use crate::{config::TelegramConfig, desk::Desk, dispatch::Dispatcher, live::LiveHub, message::Language, storage::Store};
 
 /// Longest wait between two tries.
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
@@ -76,11 +83,15 @@ struct WebhookInfo {
 }
 
 /// Runs the bot until `shutdown`. Network trouble is waited out; an error means that an owner has to change something.
+///
+/// `desk` does what staff want who write in a group, `import` takes in documents that merchants send.
 pub async fn run(
     config: &TelegramConfig,
     store: Store,
     dispatcher: Dispatcher,
     live: LiveHub,
+    desk: Desk,
+    import: ImportFn,
     shutdown: CancellationToken,
 ) -> Result<(), TelegramError> {
     let api = Arc::new(Api::new(config)?);
@@ -89,14 +100,15 @@ pub async fn run(
     tracing::info!(bot = me.username, "Telegram is connected");
 
     let stop = shutdown.child_token();
+    let people = Arc::new(People::new(config, &api, me.id, &store, desk, &live, import));
     let sender = send::Sender::new(Arc::clone(&api), me.id, store, live);
-    let poller = poll::Poller::new(api, me.id, dispatcher);
+    let poller = poll::Poller::new(api, me.id, dispatcher, Arc::clone(&people));
     let polling = async {
         let ended = poller.run(&stop).await;
         stop.cancel();
         ended
     };
-    tokio::join!(polling, sender.run(&stop)).0
+    tokio::join!(polling, sender.run(&stop), people.run(&stop)).0
 }
 
 /// Checks the token and that updates are there to be polled. `None`: told to stop before Telegram answered.

@@ -6,6 +6,7 @@ mod command_line;
 mod console;
 mod conversations;
 mod dispatch;
+mod handover;
 mod health;
 mod evaluation;
 mod inference;

@@ -12,6 +12,8 @@ use crate::config::{Secret, TelegramConfig};
 
 /// For calls that Telegram answers at once.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// For files.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const OFFICIAL_API: &str = "https://api.telegram.org";
 /// When Telegram asks to wait without saying how long.
@@ -115,6 +117,31 @@ impl Api {
         Err(self.refusal(status, &body.map_err(network)?))
     }
 
+    /// Fetches a file whose path `getFile` gave; one of more than `bytes_max` is refused.
+    pub(super) async fn download(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        let network = |error| Failure::Network(describe(error));
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("file").push(&format!("bot{}", self.token.expose())).extend(path.split('/'));
+        }
+        let mut response = self.client.get(url).timeout(DOWNLOAD_TIMEOUT).send().await.map_err(network)?;
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(Failure::Server(status));
+        }
+        if !status.is_success() {
+            return Err(Failure::Refused { code: status.as_u16(), description: "no such file".to_owned() });
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(network)? {
+            if bytes.len() + part.len() > bytes_max {
+                return Err(Failure::Refused { code: 400, description: format!("more than {bytes_max} bytes") });
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    }
+
     fn method_url(&self, method: &str) -> Url {
         let mut url = self.url.clone();
         // Only `mailto:` and its like have no path; `new` lets in http and https alone.
@@ -160,7 +187,7 @@ mod tests {
     use super::*;
 
     fn api(url: &str) -> Result<Api, TelegramError> {
-        Api::new(&TelegramConfig { token: Secret::new("12:SECRET"), api_url: Some(url.to_owned()) })
+        Api::new(&TelegramConfig { api_url: Some(url.to_owned()), ..TelegramConfig::new(Secret::new("12:SECRET")) })
     }
 
     #[test]

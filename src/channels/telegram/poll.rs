@@ -17,6 +17,7 @@ use super::{
     api::{Api, CALL_TIMEOUT, Failure},
     backoff,
     parse::{self, Update},
+    people::People,
     sleep_unless_stopped,
 };
 use crate::{dispatch::Dispatcher, message::Inbound};
@@ -33,11 +34,12 @@ pub(super) struct Poller {
     api: Arc<Api>,
     bot_id: i64,
     dispatcher: Dispatcher,
+    people: Arc<People>,
 }
 
 impl Poller {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, dispatcher: Dispatcher) -> Self {
-        Self { api, bot_id, dispatcher }
+    pub(super) fn new(api: Arc<Api>, bot_id: i64, dispatcher: Dispatcher, people: Arc<People>) -> Self {
+        Self { api, bot_id, dispatcher, people }
     }
 
     /// Polls until `stop`; an error when the token is no longer valid.
@@ -89,7 +91,9 @@ impl Poller {
                 tracing::warn!("an update without a number was left behind");
                 continue;
             };
+            let is_theirs = self.take_in(update, id, stop).await?;
             match parse::parse(update, id, self.bot_id, Utc::now()) {
+                _ if is_theirs => {}
                 Update::Ignored(why) => tracing::debug!(update_id = id, why, "an update is ignored"),
                 Update::Message(inbound) => self.accept(&inbound, stop).await?,
                 Update::Button { inbound, query_id } => {
@@ -100,6 +104,24 @@ impl Poller {
             next = next.max(i32::try_from(id.saturating_add(1)).ok());
         }
         Some(next)
+    }
+
+    /// Whether an update is one of staff or of a merchant; its effect is durable then. `None` when told to stop before.
+    async fn take_in(&self, update: &Value, id: i64, stop: &CancellationToken) -> Option<bool> {
+        let mut failures = 0;
+        loop {
+            match self.people.take_in(update, id).await {
+                Ok(is_theirs) => return Some(is_theirs),
+                Err(error) => {
+                    let wait = backoff(failures);
+                    failures += 1;
+                    tracing::error!(%error, retry_in_s = wait.as_secs(), "an update of staff cannot be stored");
+                    if !sleep_unless_stopped(wait, stop).await {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 
     /// Makes an update durable, however long the store takes; `None` when told to stop before.

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     message::{Language, ProductCard, Reply},
-    storage::StoredMessage,
+    storage::{Author, StoredMessage},
 };
 
 /// Longest message, in UTF-16 code units.
@@ -30,7 +30,7 @@ pub(super) struct Rendered {
 
 /// Renders a message of the bot or of staff.
 pub(super) fn render(message: &StoredMessage) -> Rendered {
-    let mut text = message.text.trim().to_owned();
+    let mut text = signed(message);
     let mut buttons = None;
     if let Some(reply) = &message.reply {
         for product in &reply.products {
@@ -44,6 +44,15 @@ pub(super) fn render(message: &StoredMessage) -> Rendered {
         buttons = keyboard(&reply.suggestions);
     }
     Rendered { parts: split(text.trim(), MESSAGE_UNITS_MAX), buttons }
+}
+
+/// The words, with the name of who of the staff says them.
+fn signed(message: &StoredMessage) -> String {
+    let text = message.text.trim();
+    match message.author_name.as_deref() {
+        Some(name) if message.author == Author::Staff && !name.is_empty() => format!("{name}: {text}"),
+        _ => text.to_owned(),
+    }
 }
 
 fn product_lines(product: &ProductCard, language: Language) -> String {
@@ -222,6 +231,16 @@ mod tests {
             (0..3).map(|row| json["inline_keyboard"][row][0]["callback_data"].as_str().unwrap()).collect();
         assert_eq!(data, ["=Yes", "#1", "=c"]);
         assert_eq!(json["inline_keyboard"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_persons_words_bear_their_name() {
+        let written = StoredMessage {
+            author: Author::Staff,
+            author_name: Some("Bo".to_owned()),
+            ..message(None, "I am sending a new one.")
+        };
+        assert_eq!(render(&written).parts, ["Bo: I am sending a new one."]);
     }
 
     #[test]

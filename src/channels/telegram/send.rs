@@ -274,13 +274,13 @@ fn retry_in(failure: &Failure, attempts: i64) -> Option<Duration> {
     }
 }
 
-fn later(wait: Duration) -> Timestamp {
+pub(super) fn later(wait: Duration) -> Timestamp {
     let now = Utc::now();
     TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now)
 }
 
 /// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
-fn no_preview() -> LinkPreviewOptions {
+pub(super) fn no_preview() -> LinkPreviewOptions {
     LinkPreviewOptions {
         is_disabled: true,
         url: None,

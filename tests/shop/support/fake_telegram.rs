@@ -65,6 +65,7 @@ struct Inner {
     blocked: HashSet<i64>,
     webhook: String,
     files: HashMap<String, Vec<u8>>,
+    topics: Vec<(String, i64)>,
     calls: Vec<Call>,
 }
 
@@ -172,6 +173,26 @@ impl FakeTelegram {
         tries.filter(|call| call.done).map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// A member of a group with topics writes.
+    pub fn write_in_topic(&self, group: i64, topic: i64, member: (i64, &str), text: &str) -> i64 {
+        let (id, name) = member;
+        self.update(&json!({"message": {"message_id": 1, "date": 0, "message_thread_id": topic,
+            "is_topic_message": true, "chat": {"id": group, "type": "supergroup", "title": "Staff", "is_forum": true},
+            "from": {"id": id, "is_bot": false, "first_name": name}, "text": text}}))
+    }
+
+    /// What a topic of a group shows of the bot's messages.
+    pub fn shown_in_topic(&self, group: i64, topic: i64) -> Vec<String> {
+        let tries = self.tries(group).into_iter();
+        let shown = tries.filter(|call| call.done && int(&call.params, "message_thread_id") == Some(topic));
+        shown.map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Names and numbers of the topics that were made.
+    pub fn topics(&self) -> Vec<(String, i64)> {
+        self.lock().topics.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -235,6 +256,15 @@ impl FakeTelegram {
             "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
+            "createforumtopic" => {
+                let mut inner = self.lock();
+                inner.next_id += 1;
+                let (name, id) = (params["name"].as_str().unwrap_or_default().to_owned(), inner.next_id);
+                inner.topics.push((name.clone(), id));
+                Ok(json!({"message_thread_id": id, "name": name, "icon_color": 7_322_096}))
+            }
+            "closeforumtopic" | "reopenforumtopic" => Ok(json!(true)),
+            "getchat" => Ok(json!({"id": params["chat_id"], "type": "private", "first_name": "Ada"})),
             "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();

@@ -1,0 +1,447 @@
+//! Staff in a Telegram group: one topic a conversation. What a shopper writes is shown in its topic, and what a member
+//! writes there reaches the shopper. `/close`, `/bot` and `/take` do what they say; `/note` or `//` is for colleagues.
+//!
+//! What comes in has its effect in one transaction that also notes the update. What goes out is read from the transcript
+//! itself, from the last message that the topic shows on: an answer of Telegram's that never came may show it again,
+//! and nothing is lost.
+
+mod words;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{TimeDelta, Utc};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
+use teloxide_core::{
+    payloads::{
+        AnswerCallbackQuery, CloseForumTopic, CreateForumTopic, GetChat, ReopenForumTopic, SendMessage,
+        SendMessageSetters,
+    },
+    types::{CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, MessageId, ThreadId},
+};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use self::words::{Command, read_command};
+use super::{
+    api::{Api, CALL_TIMEOUT, Failure},
+    backoff, chat_of,
+    pace::GroupPace,
+    sleep_unless_stopped,
+};
+use crate::{
+    conversation::{Staff, State},
+    desk::{Deed, Desk},
+    live::{LiveEvent, LiveHub},
+    message::{Channel, Language},
+    storage::{Acted, Author, StaffPost, StorageError, Store, Topic, TopicWork},
+};
+
+/// Looks for something to show without being told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// When Telegram does not let the bot work in the group, for want of rights say.
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+/// How long it is known which updates had their effect; Telegram keeps an update for a day.
+const UPDATES_KEPT: TimeDelta = TimeDelta::days(3);
+/// Messages that a new topic begins with.
+const EXCHANGES_SHOWN: usize = 6;
+/// Begins the data of the topic's buttons.
+const BUTTON: &str = "staff:";
+
+/// The staff's group of one bot.
+pub(super) struct StaffGroup {
+    api: Arc<Api>,
+    bot_id: i64,
+    group: i64,
+    store: Store,
+    desk: Desk,
+    live: LiveHub,
+}
+
+#[derive(Deserialize)]
+struct RawUpdate {
+    message: Option<RawMessage>,
+    callback_query: Option<RawButton>,
+}
+
+#[derive(Deserialize)]
+struct RawMessage {
+    chat: RawChat,
+    from: Option<RawUser>,
+    sender_chat: Option<RawChat>,
+    message_thread_id: Option<i64>,
+    text: Option<String>,
+    caption: Option<String>,
+    photo: Option<IgnoredAny>,
+    document: Option<IgnoredAny>,
+    voice: Option<IgnoredAny>,
+    video: Option<IgnoredAny>,
+    sticker: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct RawChat {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct RawUser {
+    id: i64,
+    #[serde(default)]
+    is_bot: bool,
+    #[serde(default)]
+    first_name: String,
+}
+
+#[derive(Deserialize)]
+struct RawButton {
+    id: String,
+    from: RawUser,
+    message: Option<RawMessage>,
+    data: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    #[serde(default)]
+    first_name: String,
+    #[serde(default)]
+    last_name: String,
+}
+
+#[derive(Deserialize)]
+struct NewTopic {
+    message_thread_id: i64,
+}
+
+/// What the group has to be shown next.
+enum Step {
+    /// Words that are in no transcript.
+    Post(StaffPost),
+    /// A topic for a conversation that has none.
+    Make(TopicWork),
+    /// The beginning of a hand-over in its topic.
+    Begin(TopicWork, Topic),
+    /// Messages of the transcript up to this one.
+    Show { conversation_id: i64, topic: i64, text: String, up_to: i64 },
+    /// Nobody has to see more of it.
+    End(TopicWork, Topic),
+}
+
+impl StaffGroup {
+    pub(super) fn new(api: Arc<Api>, bot_id: i64, group: i64, store: Store, desk: Desk, live: LiveHub) -> Self {
+        Self { api, bot_id, group, store, desk, live }
+    }
+
+    /// Takes in an update of the group; `false` when it belongs elsewhere. Its effect is durable then.
+    pub(super) async fn take_in(&self, update: &Value, update_id: i64) -> Result<bool, StorageError> {
+        let Ok(update) = RawUpdate::deserialize(update) else { return Ok(false) };
+        let key = format!("{}:{update_id}", self.bot_id);
+        match update {
+            RawUpdate { message: Some(message), .. } if message.chat.id == self.group => {
+                self.hear(&message, &key).await?;
+                Ok(true)
+            }
+            RawUpdate { callback_query: Some(button), .. }
+                if button.message.as_ref().is_some_and(|message| message.chat.id == self.group) =>
+            {
+                self.press(&button, &key).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A member wrote. Only what stands in the topic of a conversation is for the bot.
+    async fn hear(&self, message: &RawMessage, key: &str) -> Result<(), StorageError> {
+        let (Some(staff), Some(topic)) = (self.writer(message), message.message_thread_id) else { return Ok(()) };
+        let Some(conversation) = self.store.conversation_of_topic(self.group, topic).await? else { return Ok(()) };
+        let language = self.desk.language();
+        let post = async |text: &str| self.store.post_to_topic(key, self.group, topic, text, Utc::now()).await;
+        let has_picture = [&message.photo, &message.document, &message.voice, &message.video, &message.sticker];
+        if has_picture.iter().any(|part| part.is_some()) {
+            return post(words::only_text(language)).await;
+        }
+        let Some(text) = message.text.as_ref().or(message.caption.as_ref()) else { return Ok(()) };
+        match read_command(text) {
+            Command::Deed(deed) => self.perform(conversation, topic, &staff, &deed, key).await,
+            Command::Unknown => post(words::help(language)).await,
+        }
+    }
+
+    /// A member pressed a button of a topic.
+    async fn press(&self, button: &RawButton, key: &str) -> Result<(), StorageError> {
+        self.stop_spinner(&button.id);
+        let Some((name, conversation)) = button.data.as_deref().and_then(read_button) else { return Ok(()) };
+        let topic = button.message.as_ref().and_then(|message| message.message_thread_id);
+        let (Some(topic), Command::Deed(deed)) = (topic, read_command(name)) else { return Ok(()) };
+        let staff = Staff::new("telegram", button.from.id, button.from.first_name.clone());
+        self.perform(conversation, topic, &staff, &deed, key).await
+    }
+
+    /// Who wrote: a member, or the group itself for administrators who do not show who they are.
+    fn writer(&self, message: &RawMessage) -> Option<Staff> {
+        let from = message.from.as_ref()?;
+        if message.sender_chat.as_ref().is_some_and(|chat| chat.id == self.group) {
+            return Some(Staff::new("telegram", self.group, words::team(self.desk.language())));
+        }
+        (!from.is_bot).then(|| Staff::new("telegram", from.id, from.first_name.clone()))
+    }
+
+    async fn perform(
+        &self,
+        conversation: i64,
+        topic: i64,
+        staff: &Staff,
+        deed: &Deed,
+        key: &str,
+    ) -> Result<(), StorageError> {
+        let (at, language) = (Utc::now(), self.desk.language());
+        let said = match self.desk.perform(conversation, staff, deed, language, Some(key), at).await? {
+            Acted::Done(_) => return Ok(()),
+            Acted::Unchanged => words::unchanged(language).to_owned(),
+            Acted::Locked(holder) => words::locked(&holder, at, language),
+            Acted::Missing => words::missing(language).to_owned(),
+        };
+        // A repeated update finds its key and says nothing.
+        self.store.post_to_topic(key, self.group, topic, &said, at).await
+    }
+
+    fn stop_spinner(&self, query_id: &str) {
+        let (api, answer) = (Arc::clone(&self.api), AnswerCallbackQuery::new(CallbackQueryId(query_id.to_owned())));
+        tokio::spawn(async move {
+            if let Err(failure) = api.call::<_, IgnoredAny>(&answer, CALL_TIMEOUT).await {
+                tracing::debug!(%failure, "a button of staff was not answered");
+            }
+        });
+    }
+
+    /// Shows the group what it has to see, until `stop`.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        if let Err(error) = self.store.forget_staff_updates(Utc::now() - UPDATES_KEPT).await {
+            tracing::warn!(%error, "old updates of staff are kept");
+        }
+        let (mut live, mut pace, mut failures) = (self.live.watch(), GroupPace::default(), 0);
+        while !stop.is_cancelled() {
+            let step = match self.next_step().await {
+                Ok(step) => step,
+                Err(error) => {
+                    tracing::error!(%error, "it cannot be read what the staff's group has to see");
+                    None
+                }
+            };
+            let Some(step) = step else {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = changed(&mut live) => {}
+                }
+                continue;
+            };
+            if let Some(wait) = pace.wait(Instant::now())
+                && !sleep_unless_stopped(wait, stop).await
+            {
+                return;
+            }
+            pace.sent(Instant::now());
+            let Some(done) = stop.run_until_cancelled(self.carry_out(step)).await else { return };
+            let pause = match done {
+                Ok(Ok(())) => {
+                    failures = 0;
+                    continue;
+                }
+                Ok(Err(failure)) => {
+                    failures += 1;
+                    let wait = match &failure {
+                        Failure::Refused { .. } => REFUSED_PAUSE,
+                        failure => failure.retry_after().unwrap_or_else(|| backoff(failures - 1)),
+                    };
+                    tracing::warn!(%failure, retry_in_s = wait.as_secs(), "the staff's group could not be told");
+                    wait
+                }
+                Err(error) => {
+                    tracing::error!(%error, "it cannot be noted what the staff's group has seen");
+                    LOOK_EVERY
+                }
+            };
+            sleep_unless_stopped(pause, stop).await;
+        }
+    }
+
+    async fn next_step(&self) -> Result<Option<Step>, StorageError> {
+        if let Some(post) = self.store.next_staff_post(self.group).await? {
+            return Ok(Some(Step::Post(post)));
+        }
+        for work in self.store.topic_work(self.group).await? {
+            let Some(topic) = work.topic else { return Ok(Some(Step::Make(work))) };
+            if !topic.is_open {
+                return Ok(Some(Step::Begin(work, topic)));
+            }
+            if work.newest > topic.mirrored {
+                if let Some(step) = self.show(&work, topic).await? {
+                    return Ok(Some(step));
+                }
+            } else if !work.state.is_with_people() && !work.wish_left {
+                return Ok(Some(Step::End(work, topic)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next messages of a transcript that fit into one; `None` when staff need not see any of them.
+    async fn show(&self, work: &TopicWork, topic: Topic) -> Result<Option<Step>, StorageError> {
+        let attended = work.state.is_with_people() || work.wish_left;
+        let (mut text, mut up_to) = (String::new(), topic.mirrored);
+        for (message, writer) in self.store.messages_with_writers(work.conversation_id, topic.mirrored).await? {
+            // What the bot and the shopper said after it went back is theirs.
+            let theirs = matches!(message.author, Author::Bot | Author::Shopper) && !attended;
+            // Staff see in the topic what they wrote there.
+            let own = writer.is_some_and(|id| id.starts_with("telegram:"));
+            if !theirs && !own {
+                let line = words::line(&message, self.desk.language());
+                if !words::append(&mut text, &line) {
+                    break;
+                }
+            }
+            up_to = message.id;
+        }
+        if text.is_empty() {
+            self.store.topic_shows(work.conversation_id, up_to, true).await?;
+            return Ok(None);
+        }
+        Ok(Some(Step::Show { conversation_id: work.conversation_id, topic: topic.id, text, up_to }))
+    }
+
+    /// Tells Telegram, then notes that it was told.
+    async fn carry_out(&self, step: Step) -> Result<Result<(), Failure>, StorageError> {
+        match step {
+            Step::Post(post) => match self.send(post.topic, &post.text, None).await {
+                Ok(()) | Err(Failure::Refused { code: 400, .. }) => self.store.staff_post_done(post.id).await?,
+                Err(failure) => return Ok(Err(failure)),
+            },
+            Step::Make(work) => {
+                let name = words::topic_name(&self.shopper(&work).await, &self.reason(&work).await?);
+                match self.api.call::<_, NewTopic>(&CreateForumTopic::new(ChatId(self.group), name), CALL_TIMEOUT).await {
+                    Ok(made) => {
+                        self.store.topic_made(work.conversation_id, self.group, made.message_thread_id).await?;
+                    }
+                    Err(failure) => return Ok(Err(failure)),
+                }
+            }
+            Step::Begin(work, topic) => return self.begin(&work, topic).await,
+            Step::Show { conversation_id, topic, text, up_to } => match self.send(topic, &text, None).await {
+                Ok(()) => self.store.topic_shows(conversation_id, up_to, true).await?,
+                Err(failure) if is_gone(&failure) => self.store.topic_gone(conversation_id).await?,
+                Err(Failure::Refused { code: 400, description }) => {
+                    tracing::error!(conversation_id, description, "a message is not shown to the staff's group");
+                    self.store.topic_shows(conversation_id, up_to, true).await?;
+                }
+                Err(failure) => return Ok(Err(failure)),
+            },
+            Step::End(work, topic) => {
+                if work.state == State::Closed {
+                    self.try_call(&CloseForumTopic::new(ChatId(self.group), thread(topic.id))).await;
+                }
+                self.store.topic_shows(work.conversation_id, topic.mirrored, false).await?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The first post of a hand-over: who, in which language, the last words, and what staff can do.
+    async fn begin(&self, work: &TopicWork, topic: Topic) -> Result<Result<(), Failure>, StorageError> {
+        if topic.mirrored > 0 {
+            self.try_call(&ReopenForumTopic::new(ChatId(self.group), thread(topic.id))).await;
+        }
+        let language = self.desk.language();
+        let messages = self.store.messages(work.conversation_id, 0).await?;
+        let newest = messages.last().map_or(topic.mirrored, |message| message.id);
+        let shown = &messages[messages.len().saturating_sub(EXCHANGES_SHOWN)..];
+        let text = words::beginning(work, &self.shopper(work).await, shown, language);
+        match self.send(topic.id, &text, Some(buttons(work.conversation_id, language))).await {
+            Ok(()) => self.store.topic_shows(work.conversation_id, newest, true).await?,
+            Err(failure) if is_gone(&failure) => self.store.topic_gone(work.conversation_id).await?,
+            Err(failure) => return Ok(Err(failure)),
+        }
+        Ok(Ok(()))
+    }
+
+    async fn send(&self, topic: i64, text: &str, buttons: Option<InlineKeyboardMarkup>) -> Result<(), Failure> {
+        let mut message = SendMessage::new(ChatId(self.group), text)
+            .message_thread_id(thread(topic))
+            .link_preview_options(super::send::no_preview());
+        message.reply_markup = buttons.map(Into::into);
+        match self.api.call::<_, IgnoredAny>(&message, CALL_TIMEOUT).await {
+            // The status said yes: the message is there, whatever became of the rest of the answer.
+            Ok(_) | Err(Failure::Garbled) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A call on which nothing depends.
+    async fn try_call<P>(&self, call: &P)
+    where
+        P: teloxide_core::requests::Payload + serde::Serialize,
+    {
+        if let Err(failure) = self.api.call::<_, IgnoredAny>(call, CALL_TIMEOUT).await {
+            tracing::debug!(method = P::NAME, %failure, "a topic of the staff's group is as it was");
+        }
+    }
+
+    /// The shopper's name as Telegram knows it, else the verified customer or the end of the chat's number.
+    async fn shopper(&self, work: &TopicWork) -> String {
+        if let Some(chat) = chat_of(self.bot_id, &work.chat).filter(|_| work.channel == Channel::Telegram)
+            && let Ok(name) = self.api.call::<_, Name>(&GetChat::new(ChatId(chat)), CALL_TIMEOUT).await
+        {
+            let name = format!("{} {}", name.first_name, name.last_name).trim().to_owned();
+            if !name.is_empty() {
+                return name;
+            }
+        }
+        work.customer.clone().unwrap_or_else(|| words::numbered(&work.chat, self.desk.language()))
+    }
+
+    /// The shopper's last words.
+    async fn reason(&self, work: &TopicWork) -> Result<String, StorageError> {
+        let messages = self.store.messages(work.conversation_id, 0).await?;
+        let last = messages.into_iter().rev().find(|message| message.author == Author::Shopper);
+        Ok(last.map_or_else(String::new, |message| message.text))
+    }
+}
+
+/// Until a transcript may have grown.
+async fn changed(live: &mut tokio::sync::broadcast::Receiver<crate::live::Live>) {
+    loop {
+        match live.recv().await {
+            Ok(live) if live.event != LiveEvent::Changed => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+fn thread(topic: i64) -> ThreadId {
+    ThreadId(MessageId(i32::try_from(topic).unwrap_or(0)))
+}
+
+/// Whether a topic was deleted by somebody.
+fn is_gone(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { code: 400, description }
+        if description.contains("thread not found") || description.contains("TOPIC_DELETED"))
+}
+
+fn buttons(conversation: i64, language: Language) -> InlineKeyboardMarkup {
+    let keys = words::buttons(language).map(|(command, text)| {
+        InlineKeyboardButton::callback(text, format!("{BUTTON}{conversation}:{command}"))
+    });
+    InlineKeyboardMarkup::new([keys])
+}
+
+/// Command and conversation of a topic's button.
+fn read_button(data: &str) -> Option<(&str, i64)> {
+    let (conversation, command) = data.strip_prefix(BUTTON)?.split_once(':')?;
+    Some((command, conversation.parse().ok()?))
+}
