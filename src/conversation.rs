@@ -98,7 +98,9 @@ impl State {
             | (Self::Waiting | Self::WithStaff, Event::TimedOut)
             | (_, Event::HandedBack) => Self::Bot,
             (state, Event::ShopperWrote | Event::ShopperReturned | Event::TimedOut) => state,
-            (Self::WithStaff, Event::HandedOver) | (_, Event::StaffAnswered(_) | Event::StaffTook(_)) => Self::WithStaff,
+            (Self::WithStaff, Event::HandedOver) | (_, Event::StaffAnswered(_) | Event::StaffTook(_)) => {
+                Self::WithStaff
+            }
             (_, Event::HandedOver) => Self::Waiting,
             (_, Event::Closed) => Self::Closed,
         }

@@ -639,11 +639,7 @@ impl Engine {
     /// "Yes please" after the bot offered a person means that person.
     fn agree(&self, conversation: &Conversation, asked: &Asked<'_>) -> Said {
         let offered = conversation.memory.last().is_some_and(|exchange| exchange.declined);
-        if offered {
-            hand_over(Phrase::Handoff)
-        } else {
-            self.plain(asked, Route::Smalltalk, Phrase::Affirm)
-        }
+        if offered { hand_over(Phrase::Handoff) } else { self.plain(asked, Route::Smalltalk, Phrase::Affirm) }
     }
 
     fn plain(&self, asked: &Asked<'_>, route: Route, phrase: Phrase) -> Said {

@@ -130,7 +130,8 @@ impl App {
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
         let (store, live) = (self.store.clone(), self.live.clone());
-        let console = ConsoleState::new(store, live, self.desk.clone(), self.upload(), self.health_fn(), shutdown.clone());
+        let console =
+            ConsoleState::new(store, live, self.desk.clone(), self.upload(), self.health_fn(), shutdown.clone());
         Router::new().merge(web_widget::router(self.widget_state(shutdown))).merge(console::router(console))
     }
 

@@ -34,7 +34,9 @@ use self::{
     api::{Api, Failure},
     people::People,
 };
-use crate::{config::TelegramConfig, desk::Desk, dispatch::Dispatcher, live::LiveHub, message::Language, storage::Store};
+use crate::{
+    config::TelegramConfig, desk::Desk, dispatch::Dispatcher, live::LiveHub, message::Language, storage::Store,
+};
 
 /// Longest wait between two tries.
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
@@ -182,6 +184,18 @@ fn backoff(failures: u32) -> Duration {
 /// `false` when told to stop meanwhile.
 async fn sleep_unless_stopped(wait: Duration, shutdown: &CancellationToken) -> bool {
     shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
+}
+
+/// What is under way at `shutdown` is given some time, so that what Telegram took is noted; `None` when that is over.
+async fn unless_stopped_for_long<F: Future>(work: F, shutdown: &CancellationToken) -> Option<F::Output> {
+    let stopped = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(send::FINISH_TIMEOUT).await;
+    };
+    tokio::select! {
+        output = work => Some(output),
+        () = stopped => None,
+    }
 }
 
 /// One chat is one conversation of one bot, so that another bot of the same shop does not continue it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Timelike, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -62,9 +62,9 @@ impl OpenHours {
         }
         for (day, spans) in &hours.other {
             let spans = spans.iter().map(|text| {
-                let (from, to) = text.split_once('-').ok_or_else(|| {
-                    format!("support_hours: {text:?} must be two times such as \"10:00-14:00\"")
-                })?;
+                let (from, to) = text
+                    .split_once('-')
+                    .ok_or_else(|| format!("support_hours: {text:?} must be two times such as \"10:00-14:00\""))?;
                 span(from, to)
             });
             let mut spans: Vec<_> = spans.collect::<Result<_, _>>()?;
@@ -179,7 +179,7 @@ fn span(from: &str, to: &str) -> Result<(NaiveTime, NaiveTime), String> {
 fn time(text: &str) -> Result<NaiveTime, String> {
     let text = text.trim();
     if text == "24:00" {
-        return NaiveTime::MIN.with_hour(23).and_then(|time| time.with_minute(59)).and_then(|time| time.with_second(59)).ok_or_else(String::new);
+        return Ok(NaiveTime::from_hms_opt(23, 59, 59).unwrap_or_default());
     }
     NaiveTime::parse_from_str(text, "%H:%M")
         .map_err(|_| format!("support_hours: {text:?} is no time; write one such as \"08:30\""))
@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_to_write() {
         let wrong = |line: &str| {
-            let text = format!("timezone = \"Europe/London\"\ndays = [\"mon\"]\nfrom = \"08:30\"\nto = \"17:30\"\n{line}");
+            let text =
+                format!("timezone = \"Europe/London\"\ndays = [\"mon\"]\nfrom = \"08:30\"\nto = \"17:30\"\n{line}");
             OpenHours::new(&toml::from_str(&text).unwrap()).unwrap_err()
         };
         assert!(wrong("holidays = [\"25.12.\"]").contains("2026-12-25"));

@@ -137,8 +137,9 @@ pub(super) async fn list(
     }
     let queue = state.store.attended().await?;
     let l = Layout::for_staff(&state, locale, &staff, Section::Conversations, t.conversations).await?;
-    let rows =
-        |summaries: Vec<_>| -> Vec<Row> { summaries.into_iter().map(|summary| Row::new(&l, &queue, summary)).collect() };
+    let rows = |summaries: Vec<_>| -> Vec<Row> {
+        summaries.into_iter().map(|summary| Row::new(&l, &queue, summary)).collect()
+    };
     let address = |page: i64| {
         let state = chosen.map_or("", Word::as_str);
         format!("/console/conversations?state={state}&q={}&page={page}", query_value(&search))

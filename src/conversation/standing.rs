@@ -154,7 +154,9 @@ mod tests {
         }
         assert_eq!(after.after(&Event::HandedBack, at).unwrap().state, State::Bot);
         assert_eq!(after.after(&Event::Closed, at).unwrap().state, State::Closed);
-        assert!(after.since <= at && (after.state == before.state) == (after.since == before.since || after.since == at));
+        assert!(
+            after.since <= at && (after.state == before.state) == (after.since == before.since || after.since == at)
+        );
     }
 
     #[test]
@@ -162,7 +164,10 @@ mod tests {
         let at = DateTime::UNIX_EPOCH;
         let (ana, bo) = (staff(1), staff(2));
         let with_ana = Standing::new(at).after(&Event::StaffAnswered(ana.clone()), at).unwrap();
-        assert_eq!(with_ana.after(&Event::StaffAnswered(bo.clone()), at).unwrap_err().to_string(), "Person 1 is answering");
+        assert_eq!(
+            with_ana.after(&Event::StaffAnswered(bo.clone()), at).unwrap_err().to_string(),
+            "Person 1 is answering"
+        );
         let later = at + LOCK;
         let with_bo = with_ana.after(&Event::StaffAnswered(bo.clone()), later).unwrap();
         assert_eq!(with_bo.holder.unwrap().staff, bo);

@@ -7,7 +7,6 @@ use super::{Asked, Engine, EngineError, Said};
 use crate::{
     config::OpenHours,
     conversation::{Conversation, Event, expected_wait_minutes},
-    intents::Intent,
     message::{Language, Queue, Route, Timestamp},
     prompts::Phrase,
 };
@@ -50,8 +49,9 @@ impl Engine {
             conversation.memory.message_asked = true;
             return Some(self.plain(asked, Route::Smalltalk, Phrase::AskMessage));
         }
-        let is_message = message_asked && !asked.raw.starts_with('/') && asked.intent != Intent::Human;
-        if !is_message {
+        // "Please call me" is a message then, and no new wish.
+        let is_message = !asked.raw.starts_with('/') && !self.is_said(asked.raw, Phrase::SuggestHuman);
+        if !message_asked || !is_message {
             return None;
         }
         conversation.memory.wish_left = true;
@@ -68,7 +68,12 @@ impl Engine {
 
     /// Says how things stand to somebody who is handed over: in the shop's hours the place in the queue and the wait,
     /// else when people are back.
-    pub(super) async fn tell_queue(&self, asked: &Asked<'_>, said: &mut Said, at: Timestamp) -> Result<(), EngineError> {
+    pub(super) async fn tell_queue(
+        &self,
+        asked: &Asked<'_>,
+        said: &mut Said,
+        at: Timestamp,
+    ) -> Result<(), EngineError> {
         let Some(phrase) = said.handoff else { return Ok(()) };
         let hours = asked.snapshot.profile.open_hours();
         let away = hours.as_ref().is_some_and(|hours| !hours.is_open(at));

@@ -6,8 +6,8 @@ use std::ops::Range;
 use sqlx::{Row, any::AnyRow};
 
 use super::{
-    Result, Store, WriteTransaction, from_json, handover::standing_from_row, millis, parse_language, parse_name, timestamp,
-    to_json,
+    Result, Store, WriteTransaction, from_json, handover::standing_from_row, millis, parse_language, parse_name,
+    timestamp, to_json,
 };
 use crate::{
     conversation::{Conversation, Event, Memory, Standing, State},
@@ -479,11 +479,11 @@ impl WriteTransaction<'_> {
                  state_since = CASE WHEN state = $2 THEN state_since ELSE $3 END,
                  holder_json = CASE WHEN state = $2 THEN holder_json ELSE NULL END WHERE id = $1",
         )
-            .bind(conversation_id)
-            .bind(state.as_str())
-            .bind(millis(at))
-            .execute(&mut *self.transaction)
-            .await?;
+        .bind(conversation_id)
+        .bind(state.as_str())
+        .bind(millis(at))
+        .execute(&mut *self.transaction)
+        .await?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use sqlx::{Row, any::AnyRow};
 
 use super::{
-    Author, Result, StoredMessage, Store, WriteTransaction,
+    Author, Result, Store, StoredMessage, WriteTransaction,
     conversations::{conversation_from_row, message_from_row},
     from_json, millis, parse_language, parse_name, timestamp, to_json,
 };
@@ -90,7 +90,8 @@ impl Store {
             Ok(after) => after,
             Err(Locked(holder)) => return Ok(Acted::Locked(holder)),
         };
-        let same_holder = after.holder.as_ref().map(|holder| &holder.staff) == before.holder.as_ref().map(|holder| &holder.staff);
+        let same_holder =
+            after.holder.as_ref().map(|holder| &holder.staff) == before.holder.as_ref().map(|holder| &holder.staff);
         if act.words.is_none() && after.state == before.state && same_holder {
             return Ok(Acted::Unchanged);
         }
@@ -226,12 +227,11 @@ impl WriteTransaction<'_> {
     /// Notes an update; `false` when its effect is there already.
     pub(super) async fn first_time(&mut self, update: Option<&str>, at: Timestamp) -> Result<bool> {
         let Some(update) = update else { return Ok(true) };
-        let noted =
-            sqlx::query("INSERT INTO staff_updates (update_key, at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-                .bind(update)
-                .bind(millis(at))
-                .execute(&mut *self.transaction)
-                .await?;
+        let noted = sqlx::query("INSERT INTO staff_updates (update_key, at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(update)
+            .bind(millis(at))
+            .execute(&mut *self.transaction)
+            .await?;
         Ok(noted.rows_affected() > 0)
     }
 

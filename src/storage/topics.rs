@@ -147,8 +147,10 @@ impl Store {
             .bind(staff_group)
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(StaffPost { id: row.try_get("id")?, topic: row.try_get("topic")?, text: row.try_get("text")? }))
-            .transpose()
+        row.map(|row| {
+            Ok(StaffPost { id: row.try_get("id")?, topic: row.try_get("topic")?, text: row.try_get("text")? })
+        })
+        .transpose()
     }
 
     /// Forgets words that a topic shows, or never will.
@@ -174,11 +176,9 @@ fn work_from_row(row: &AnyRow) -> Result<TopicWork> {
     let wish_left = state == State::Bot && row.try_get::<Option<i64>, _>("wish_left_at")?.is_some();
     let topic = match row.try_get::<Option<i64>, _>("topic")? {
         None => None,
-        Some(id) => Some(Topic {
-            id,
-            is_open: row.try_get::<i64, _>("is_open")? != 0,
-            mirrored: row.try_get("mirrored")?,
-        }),
+        Some(id) => {
+            Some(Topic { id, is_open: row.try_get::<i64, _>("is_open")? != 0, mirrored: row.try_get("mirrored")? })
+        }
     };
     Ok(TopicWork {
         conversation_id: row.try_get("id")?,

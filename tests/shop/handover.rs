@@ -151,7 +151,7 @@ async fn whole_hand_over(setup: &Setup, script: &Script) {
     let ana = Staff::new("console", 1, "Ana");
     let in_console = store.staff_reply(id, ana.clone(), "Ana here", Utc::now()).await.unwrap();
     assert!(matches!(in_console, Acted::Locked(holder) if holder.staff.name == "Bo"));
-    store.add_note(id, &ana, "Ana: the refund is through", None, Utc::now()).await.unwrap();
+    store.add_note(id, &ana, "the refund is through", None, Utc::now()).await.unwrap();
     setup.told(topic, "the refund is through").await;
 
     setup.telegram.write_in_topic(GROUP, topic, BO, "/bot@shop_bot");
@@ -167,9 +167,9 @@ async fn whole_hand_over(setup: &Setup, script: &Script) {
     println!("{}\n", transcript.join("\n"));
     assert_eq!(transcript[0], format!("shopper: {}", script.question));
     let tail: Vec<&str> = transcript[5..].iter().map(String::as_str).take(3).collect();
-    let expected =
-        [&format!("Bo: {}", script.answer), "note by Bo: looks like last week's batch", "note by Ana: Ana: the refund is through"];
-    assert_eq!(tail, expected, "{transcript:#?}");
+    let answer = format!("Bo: {}", script.answer);
+    let notes = ["note by Bo: looks like last week's batch", "note by Ana: the refund is through"];
+    assert_eq!(tail, [answer.as_str(), notes[0], notes[1]], "{transcript:#?}");
     assert_eq!(setup.telegram.topics().iter().filter(|(_, id)| *id == topic).count(), 1);
 }
 
@@ -219,6 +219,11 @@ async fn nothing_is_lost_or_doubled_between_a_topic_and_the_shopper_through_cras
     setup.told(topic, "human please").await;
     let written = setup.telegram.write_in_topic(GROUP, topic, BO, "Bo here");
     setup.shown(ADA, 2).await;
+    let store = setup.store().await;
+    eventually("both are noted as delivered", || async {
+        (store.waiting_counts().await.unwrap() == (0, 0)).then_some(())
+    })
+    .await;
     shop.kill();
     setup.telegram.deliver_again(written);
     let shop = setup.start().await;

@@ -13,6 +13,7 @@ mod inference;
 mod intents;
 mod knowledge;
 mod models;
+mod queue;
 mod recommend;
 mod replay;
 mod remote_model;

@@ -21,6 +21,7 @@ use super::{
     api::{Api, CALL_TIMEOUT, Failure},
     backoff,
     send::{later, no_preview},
+    sleep_unless_stopped, unless_stopped_for_long,
 };
 use crate::{
     message::Language,
@@ -182,9 +183,10 @@ impl Merchants {
         while !stop.is_cancelled() {
             match self.store.next_merchant_file(Utc::now()).await {
                 Ok(Some(file)) => {
-                    if let Err(error) = self.work(&file).await {
+                    // A file that is being read when the program stops is read again at the next start.
+                    if let Some(Err(error)) = unless_stopped_for_long(self.work(&file), stop).await {
                         tracing::error!(file = file.id, %error, "a merchant's file waits for the database");
-                        super::sleep_unless_stopped(LOOK_EVERY, stop).await;
+                        sleep_unless_stopped(LOOK_EVERY, stop).await;
                     }
                     continue;
                 }
@@ -222,7 +224,9 @@ impl Merchants {
                     return self.again(file, &failure).await;
                 }
                 let answer = match file.language {
-                    Language::En => format!("✗ {} could not be fetched from Telegram; please send it once more.", file.name),
+                    Language::En => {
+                        format!("✗ {} could not be fetched from Telegram; please send it once more.", file.name)
+                    }
                     Language::Zh => format!("✗ 无法从 Telegram 获取 {}，请再发一次。", file.name),
                 };
                 return self.store.merchant_file_read(file.id, &answer, None).await;
@@ -237,7 +241,12 @@ impl Merchants {
                 Language::Zh => format!("程序出错，无法读取 {}。", file.name),
             })
         });
-        tracing::info!(file = file.id, ok = imported.is_ok(), seconds = started.elapsed().as_secs(), "a merchant's file was read");
+        tracing::info!(
+            file = file.id,
+            ok = imported.is_ok(),
+            seconds = started.elapsed().as_secs(),
+            "a merchant's file was read"
+        );
         let (answer, version) = match imported {
             Ok(imported) => (answer(file, &imported), imported.version),
             Err(why) => (format!("✗ {why}"), None),

@@ -38,8 +38,7 @@ impl People {
             .staff_group
             .map(|group| StaffGroup::new(Arc::clone(api), bot_id, group, store.clone(), desk, live.clone()));
         let ids = config.merchants.clone();
-        let merchants =
-            (!ids.is_empty()).then(|| Merchants::new(Arc::clone(api), bot_id, ids, store.clone(), import));
+        let merchants = (!ids.is_empty()).then(|| Merchants::new(Arc::clone(api), bot_id, ids, store.clone(), import));
         Self { staff, merchants }
     }
 

@@ -41,7 +41,7 @@ const CHATS_MAX: i64 = 200;
 /// Calls under way at the same time.
 const SENDS_AT_ONCE: usize = 16;
 /// On shutdown, how long answers are awaited so that what was sent is noted.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// Telegram shows "typing" for five seconds.
 const TYPING_EVERY: Duration = Duration::from_secs(4);
 

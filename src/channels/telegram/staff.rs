@@ -30,7 +30,7 @@ use super::{
     api::{Api, CALL_TIMEOUT, Failure},
     backoff, chat_of,
     pace::GroupPace,
-    sleep_unless_stopped,
+    sleep_unless_stopped, unless_stopped_for_long,
 };
 use crate::{
     conversation::{Staff, State},
@@ -247,7 +247,7 @@ impl StaffGroup {
                 return;
             }
             pace.sent(Instant::now());
-            let Some(done) = stop.run_until_cancelled(self.carry_out(step)).await else { return };
+            let Some(done) = unless_stopped_for_long(self.carry_out(step), stop).await else { return };
             let pause = match done {
                 Ok(Ok(())) => {
                     failures = 0;
@@ -324,7 +324,8 @@ impl StaffGroup {
             },
             Step::Make(work) => {
                 let name = words::topic_name(&self.shopper(&work).await, &self.reason(&work).await?);
-                match self.api.call::<_, NewTopic>(&CreateForumTopic::new(ChatId(self.group), name), CALL_TIMEOUT).await {
+                match self.api.call::<_, NewTopic>(&CreateForumTopic::new(ChatId(self.group), name), CALL_TIMEOUT).await
+                {
                     Ok(made) => {
                         self.store.topic_made(work.conversation_id, self.group, made.message_thread_id).await?;
                     }
@@ -434,9 +435,8 @@ fn is_gone(failure: &Failure) -> bool {
 }
 
 fn buttons(conversation: i64, language: Language) -> InlineKeyboardMarkup {
-    let keys = words::buttons(language).map(|(command, text)| {
-        InlineKeyboardButton::callback(text, format!("{BUTTON}{conversation}:{command}"))
-    });
+    let keys = words::buttons(language)
+        .map(|(command, text)| InlineKeyboardButton::callback(text, format!("{BUTTON}{conversation}:{command}")));
     InlineKeyboardMarkup::new([keys])
 }
 

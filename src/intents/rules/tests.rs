@@ -124,8 +124,16 @@ fn hands_over(text: &str, language: Language) -> bool {
 #[test]
 fn every_wish_of_the_broad_lists_is_heard_and_no_near_miss_is() {
     let lists = [
-        (Language::En, include_str!("../../../tests/wishes/wishes_en.txt"), include_str!("../../../tests/wishes/near_en.txt")),
-        (Language::Zh, include_str!("../../../tests/wishes/wishes_zh.txt"), include_str!("../../../tests/wishes/near_zh.txt")),
+        (
+            Language::En,
+            include_str!("../../../tests/wishes/wishes_en.txt"),
+            include_str!("../../../tests/wishes/near_en.txt"),
+        ),
+        (
+            Language::Zh,
+            include_str!("../../../tests/wishes/wishes_zh.txt"),
+            include_str!("../../../tests/wishes/near_zh.txt"),
+        ),
     ];
     for (language, wishes, near) in lists {
         assert!(wishes.lines().count() >= 120 && near.lines().count() >= 60);

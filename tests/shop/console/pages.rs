@@ -99,8 +99,10 @@ async fn staff_take_hand_back_and_close_with_one_notice_each() {
         assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, state, "{action}");
     }
     let written = shop.store.messages(id, 2).await.unwrap();
-    let by = |author| written.iter().filter(|message| message.author == author).map(|message| &message.text).collect();
-    let (notices, said): (Vec<_>, Vec<_>) = (by(Author::System), by(Author::Bot));
+    let by = |author: Author| -> Vec<&String> {
+        written.iter().filter(|message| message.author == author).map(|message| &message.text).collect()
+    };
+    let (notices, said) = (by(Author::System), by(Author::Bot));
     assert_eq!((notices.len(), said.len()), (3, 2), "{written:?}");
     assert!(said[0].contains("handed you back") && said[1].contains("closed now"), "{said:?}");
     assert!(notices[0].starts_with("Ana"), "{notices:?}");

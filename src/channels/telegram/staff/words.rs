@@ -66,7 +66,9 @@ pub(super) fn help(language: Language) -> &'static str {
             "Not sent. What you write here reaches the shopper; // or /note keeps it among colleagues. /take: you have it, \
              /bot: back to the bot, /close: end."
         }
-        Language::Zh => "没有发送。这里的消息会发给顾客；以 // 或 /note 开头的只有同事能看到。/take 接管，/bot 交还机器人，/close 结束。",
+        Language::Zh => {
+            "没有发送。这里的消息会发给顾客；以 // 或 /note 开头的只有同事能看到。/take 接管，/bot 交还机器人，/close 结束。"
+        }
     }
 }
 
@@ -181,7 +183,9 @@ pub(super) fn beginning(work: &TopicWork, shopper: &str, messages: &[StoredMessa
             "would like a person",
             "What you write here reaches the shopper. // or /note: for colleagues only. /take · /bot · /close",
         ),
-        Language::Zh => ("想找人工", "这里的消息会发给顾客；// 或 /note：仅同事可见。/take 接管 · /bot 交还机器人 · /close 结束"),
+        Language::Zh => {
+            ("想找人工", "这里的消息会发给顾客；// 或 /note：仅同事可见。/take 接管 · /bot 交还机器人 · /close 结束")
+        }
     };
     let customer = work.customer.as_ref().map(|customer| format!(" · {customer}")).unwrap_or_default();
     let mut post = format!("{shopper} {wish} ({channel}, {speaks}{customer})");
