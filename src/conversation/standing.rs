@@ -154,9 +154,8 @@ mod tests {
         }
         assert_eq!(after.after(&Event::HandedBack, at).unwrap().state, State::Bot);
         assert_eq!(after.after(&Event::Closed, at).unwrap().state, State::Closed);
-        assert!(
-            after.since <= at && (after.state == before.state) == (after.since == before.since || after.since == at)
-        );
+        let since = if after.state == before.state { before.since } else { at };
+        assert_eq!(after.since, since, "{before:?} {event:?}");
     }
 
     #[test]

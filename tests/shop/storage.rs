@@ -471,7 +471,7 @@ async fn conversations_are_found_by_state_and_by_words_taken_literally() {
         turn(store, Channel::Widget, "b", "1", Some(&reply("您好，退货", true))).await;
         let found = async |search: &str, state: Option<State>| {
             let search = Some(search.to_owned());
-            let filter = ConversationFilter { search, state, limit: 10, offset: 0 };
+            let filter = ConversationFilter { search, state, limit: 10, offset: 0, ..ConversationFilter::default() };
             let found = store.conversations(&filter).await.unwrap();
             found.into_iter().map(|summary| summary.chat).collect::<Vec<_>>()
         };
