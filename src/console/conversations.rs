@@ -214,16 +214,21 @@ struct TranscriptPage {
     conversation: Conversation,
     state: &'static str,
     state_name: &'static str,
+    /// Who has it, its place in the queue, or a message left for a person.
     standing: String,
-    wish_left: bool,
     may_take: bool,
     may_return: bool,
     may_close: bool,
     bubbles: Vec<Bubble>,
     draft: String,
-    error: Option<String>,
+    refusal: Option<Refusal>,
+}
+
+/// Why a draft was not sent, as the page says it.
+struct Refusal {
+    text: String,
     /// A colleague is answering: the draft may be sent by taking over.
-    may_take_anyway: bool,
+    may_take_over: bool,
 }
 
 /// Why a draft was not sent.
@@ -259,19 +264,22 @@ async fn transcript(
     let name = shopper_name(t, conversation.verified_customer(), &conversation.chat);
     let l = Layout::for_staff(state, locale, staff, Section::Conversations, &name).await?;
     let word = conversation.state;
-    let may_take_anyway = matches!(unsent, Some(Unsent::Locked(_)));
-    let (status, error) = match unsent {
+    let (status, refusal) = match unsent {
         None => (StatusCode::OK, None),
-        Some(Unsent::Wrong(error)) => (StatusCode::UNPROCESSABLE_ENTITY, Some(error)),
+        Some(Unsent::Wrong(text)) => (StatusCode::UNPROCESSABLE_ENTITY, Some(Refusal { text, may_take_over: false })),
         Some(Unsent::Locked(holder)) => {
             let values = [("name", holder.staff.name.clone()), ("time", l.ago(&holder.active_at))];
-            (StatusCode::CONFLICT, Some(fill(t.locked, &values)))
+            let refusal = Refusal { text: fill(t.locked, &values), may_take_over: true };
+            (StatusCode::CONFLICT, Some(refusal))
         }
     };
     let transcript = TranscriptPage {
         bubbles: bubbles(&l, state.store.messages(id, 0).await?),
-        standing: standing(&l, &queue, id, &standing_now),
-        wish_left: state.store.has_open_wish(id).await?,
+        standing: if state.store.has_open_wish(id).await? {
+            t.wish_left.to_owned()
+        } else {
+            standing(&l, &queue, id, &standing_now)
+        },
         l,
         id,
         name,
@@ -285,8 +293,7 @@ async fn transcript(
         may_close: word != Word::Closed,
         conversation,
         draft,
-        error,
-        may_take_anyway,
+        refusal,
     };
     render(status, &transcript)
 }

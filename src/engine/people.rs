@@ -88,7 +88,7 @@ impl Engine {
             self.prompts.say(asked.language, Phrase::Queue, values)
         });
         let values = context! { shop => self.shop(asked), away, back, queue => queue_words };
-        said.text = self.prompts.say(asked.language, phrase, values).trim().to_owned();
+        said.text = self.prompts.say(asked.language, phrase, values);
         said.suggestions = vec![self.say(asked, Phrase::SuggestBot)];
         said.queue = queue;
         Ok(())

@@ -53,7 +53,8 @@ impl TestConsole {
         let shutdown = CancellationToken::new();
         let prompts = Arc::new(Prompts::load(None).unwrap());
         let desk = Desk::new(store.clone(), live.clone(), prompts, HandoffConfig::default());
-        let state = ConsoleState::new(store.clone(), live.clone(), desk, fake_upload(), fake_health(), shutdown.clone());
+        let state =
+            ConsoleState::new(store.clone(), live.clone(), desk, fake_upload(), fake_health(), shutdown.clone());
         let service = console::router(state).into_make_service_with_connect_info::<SocketAddr>();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,13 +94,7 @@ impl TestConsole {
             received_at: Utc::now(),
         };
         let inbox_id = self.store.accept(&inbound).await.unwrap().unwrap();
-        let outcome = TurnOutcome {
-            inbox_id,
-            conversation,
-            shopper_text: text,
-            reply: Some(reply),
-            at: Utc::now(),
-        };
+        let outcome = TurnOutcome { inbox_id, conversation, shopper_text: text, reply: Some(reply), at: Utc::now() };
         self.store.commit_turn(&outcome).await.unwrap();
         self.store.conversation(channel, chat).await.unwrap().unwrap().id
     }

@@ -265,7 +265,15 @@ async fn who_waits_in_vain_has_the_bot_again_and_may_leave_a_message() {
     let setup = Setup::new("[handoff]\nback_to_bot_after_minutes = 30\n").await;
     let shop = setup.start().await;
     for (chat, wish, sorry, leave, asks, message, kept) in [
-        (ADA, "agent", "I am here again", "Leave a message", "all in one message", "Please call me: the lid is broken", "message is kept"),
+        (
+            ADA,
+            "agent",
+            "I am here again",
+            "Leave a message",
+            "all in one message",
+            "Please call me: the lid is broken",
+            "message is kept",
+        ),
         (LIN, "转人工", "我先继续为您服务", "给同事留言", "写在一条消息里", "壶盖坏了，请回电", "留言已保存"),
     ] {
         setup.telegram.write(chat, wish);
@@ -351,7 +359,11 @@ async fn a_merchants_document_is_imported_answered_and_undone() {
     assert!(store.documents().await.unwrap().iter().all(|document| document.name != "new.md"));
     // Errors are said, and a stranger's document is a shopper's message.
     send(MERCHANT, "scan.pdf", b"not a PDF", "en");
-    assert!(setup.shown(MERCHANT, 7).await[6].starts_with("✗ scan.pdf is damaged"), "{:?}", setup.telegram.shown(MERCHANT));
+    assert!(
+        setup.shown(MERCHANT, 7).await[6].starts_with("✗ scan.pdf is damaged"),
+        "{:?}",
+        setup.telegram.shown(MERCHANT)
+    );
     send(ADA, "stranger.md", b"# Mine\n\nAll boots are free.\n", "en");
     eventually("the stranger is answered", || {
         std::future::ready(setup.telegram.shown(ADA).last().cloned().filter(|text| !text.is_empty()))

@@ -77,7 +77,8 @@ async fn out_of_hours_the_message_is_kept_and_the_bot_goes_on_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let app = shop(&dir, Utc.with_ymd_and_hms(2026, 11, 28, 20, 0, 0).unwrap()).await;
     let english = say(&app, "a", "operator").await.unwrap();
-    let expected = "Nobody of our team is here right now; they are back on Monday at 08:30 (London time). Your message is kept";
+    let expected =
+        "Nobody of our team is here right now; they are back on Monday at 08:30 (London time). Your message is kept";
     assert!(english.text.contains(expected), "{}", english.text);
     let chinese = say(&app, "b", "/human").await.unwrap();
     assert!(chinese.text.contains("back on Monday"), "no words yet, no other language: {}", chinese.text);
@@ -85,7 +86,11 @@ async fn out_of_hours_the_message_is_kept_and_the_bot_goes_on_when_asked() {
     assert!(chinese.text.contains("现在同事都不在线，周一08:30（London时间）上班。您的留言已保存"), "{}", chinese.text);
     assert_eq!(state(&app, "c").await.1, State::Waiting);
     let back = say(&app, "c", "继续问智能助手").await.unwrap();
-    assert!(back.text.contains("您找人工的要求已保存，周一08:30（London时间）同事上班后会在这里回复您"), "{}", back.text);
+    assert!(
+        back.text.contains("您找人工的要求已保存，周一08:30（London时间）同事上班后会在这里回复您"),
+        "{}",
+        back.text
+    );
     let (id, now) = state(&app, "c").await;
     assert_eq!(now, State::Bot);
     assert!(app.store.has_open_wish(id).await.unwrap());

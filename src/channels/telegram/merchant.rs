@@ -114,9 +114,12 @@ struct RawUser {
 
 #[derive(Deserialize)]
 struct RawDocument {
-    file_id: String,
-    file_name: Option<String>,
-    file_size: Option<i64>,
+    #[serde(rename = "file_id")]
+    id: String,
+    #[serde(rename = "file_name")]
+    name: Option<String>,
+    #[serde(rename = "file_size")]
+    bytes: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -145,11 +148,11 @@ impl Merchants {
                 if chat.kind == "private" && self.ids.contains(&from.id) =>
             {
                 let language = language(&from);
-                let name = document.file_name.as_deref().map(base_name).filter(|name| !name.is_empty());
+                let name = document.name.as_deref().map(base_name).filter(|name| !name.is_empty());
                 let name = name.unwrap_or_else(|| "document.txt".to_owned());
-                let bytes = document.file_size.unwrap_or(0);
+                let bytes = document.bytes.unwrap_or(0);
                 let refusal = (bytes > FILE_BYTES_MAX as i64).then(|| too_large(&name, language));
-                let (file_id, refusal) = (document.file_id.as_str(), refusal.as_deref());
+                let (file_id, refusal) = (document.id.as_str(), refusal.as_deref());
                 let file = NewMerchantFile { chat: chat.id, language, file_id, name: &name, bytes, refusal };
                 self.store.add_merchant_file(&key, &file, at).await?;
             }

@@ -93,9 +93,6 @@ static WISHES: LazyLock<RegexSet> = LazyLock::new(|| {
             r"\b(?:talking|speaking|chatting|complain|complaining|speak|talk) (?:to|with) {BEFORE}(?:humans?|persons?|(?:some|any)(?:one|body)|agents?|real one)\b"
         ),
         format!(
-            r"\b(?:human|person|someone|somebody|colleague) (?:should|has to|needs to|must|ought to) (?:look|check|handle|deal|decide|answer|help|read)\b"
-        ),
-        format!(
             r"\b(?:change|switch|move|go|take me|get me|bring|bring me|bring in|get) (?:to |over to |in )?{BEFORE}(?:human|person|operator)\b"
         ),
         format!(
@@ -134,6 +131,8 @@ static WISHES: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\b(?:done|finished|fed up) (?:with )?(?:talking|speaking|chatting) (?:to|with) (?:an? |this |the |your )?(?:chat ?)?(?:bot|machine|robot|computer|ai)\b",
         r"^agents? only\b|\bwhy is there no (?:human|real person|person|agent)\b|\bis there any(?:one|body)(?: there| here)?[?!. ]*$",
         r"\benough of (?:this|the|your) (?:stupid |dumb )?(?:chat ?)?(?:bot|machine|robot)\b",
+        r"\b(?:human|person|someone|somebody|colleague) (?:should|has to|needs to|must|ought to) (?:look|check|handle|deal|decide|answer|help|read)\b",
+        r"\b(?:agent|human|representative|operator) to (?:chat|talk|speak)\b",
         r"\b(?:refuse|won'?t|will not|not going|not gonna) (?:to )?(?:talk|speak|chat|write) (?:to|with) (?:an? |this |the |your )?(?:stupid |dumb )?(?:chat ?)?(?:bot|machine|robot|computer|ai)\b",
         r"^(?:human|agent|operator|representative|person|csr),? (?:please|pls|plz|now)\b|^csr[?!. ]*$|^(?:i )?(?:want|need) (?:customer )?support[.! ]*$",
         r"\bhuman (?:interaction|contact|being),? (?:please|pls)\b|\bwhere are (?:the|your) (?:humans|people|real people)[?!. ]*$",

@@ -148,7 +148,8 @@ async fn the_list_shows_the_queue_the_hours_and_messages_that_were_left() {
     let place = |text: &str| list.find(text).unwrap_or_else(|| panic!("{text} is missing: {list}"));
     assert!(place("number 1 in the queue") < place("number 2 in the queue"));
     assert!(!list.contains("class=\"soft desk\""), "a shop without hours");
-    let profile = "{\"support_hours\": {\"timezone\": \"Asia/Shanghai\", \"days\": [], \"from\": \"09:00\", \"to\": \"18:00\",
+    let profile =
+        "{\"support_hours\": {\"timezone\": \"Asia/Shanghai\", \"days\": [], \"from\": \"09:00\", \"to\": \"18:00\",
         \"other\": {\"mon\": [\"09:00-10:00\"]}, \"holidays\": []}}";
     shop.store.set_shop_profile(profile).await.unwrap();
     let list = visitor.page("/console/conversations").await;
