@@ -263,9 +263,10 @@ impl FakeTelegram {
                 inner.topics.push((name.clone(), id));
                 Ok(json!({"message_thread_id": id, "name": name, "icon_color": 7_322_096}))
             }
-            "closeforumtopic" | "reopenforumtopic" => Ok(json!(true)),
             "getchat" => Ok(json!({"id": params["chat_id"], "type": "private", "first_name": "Ada"})),
-            "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
+            "sendchataction" | "answercallbackquery" | "setmycommands" | "closeforumtopic" | "reopenforumtopic" => {
+                Ok(json!(true))
+            }
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;
