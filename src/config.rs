@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Language;
 
+mod hours;
 mod remote;
 
+pub use hours::{OpenHours, SupportHours};
 pub use remote::{BaseUrl, ModelName, Places, RemoteConfig, Seconds, VariableName};
 
 /// A value that must not be printed.
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Telegram bot, when there is one.
     pub telegram: Option<TelegramConfig>,
+    /// When a person takes over.
+    pub handoff: HandoffConfig,
     /// The models.
     pub models: ModelsConfig,
     /// Where passages are looked up.
@@ -61,6 +65,7 @@ impl Default for Config {
             database_url: None,
             server: ServerConfig::default(),
             telegram: None,
+            handoff: HandoffConfig::default(),
             models: ModelsConfig::default(),
             retrieval: RetrievalConfig::default(),
             intents: IntentsConfig::default(),
@@ -101,6 +106,12 @@ pub struct TelegramConfig {
     /// itself. A command or a button never waits.
     #[serde(default = "TelegramConfig::default_burst_ms")]
     pub burst_ms: u64,
+    /// A supergroup with topics in which staff answer shoppers: whoever writes there counts as staff.
+    #[serde(default)]
+    pub staff_group: Option<i64>,
+    /// Telegram's numbers of the people whose documents the bot imports.
+    #[serde(default)]
+    pub merchants: Vec<i64>,
 }
 
 impl TelegramConfig {
@@ -112,6 +123,8 @@ impl TelegramConfig {
             per_second: Self::default_per_second(),
             webhook: None,
             burst_ms: Self::default_burst_ms(),
+            staff_group: None,
+            merchants: Vec::new(),
         }
     }
 
@@ -133,6 +146,23 @@ pub struct WebhookConfig {
     pub url: String,
     /// What Telegram proves itself with: letters, digits, `_` and `-`; made up and kept when left out.
     pub secret: Option<Secret>,
+}
+
+/// When a person takes over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandoffConfig {
+    /// After so many minutes without a person the bot goes on: while a shopper waits, minutes in which people are there;
+    /// while a person has the conversation, minutes without a message. 0: never.
+    pub back_to_bot_after_minutes: u32,
+    /// The language of the notices that staff read in Telegram and in transcripts.
+    pub staff_language: Language,
+}
+
+impl Default for HandoffConfig {
+    fn default() -> Self {
+        Self { back_to_bot_after_minutes: 30, staff_language: Language::En }
+    }
 }
 
 /// The models: local ones, and a server in place of the local chat model.
@@ -313,20 +343,6 @@ impl<T: Default> PerLanguage<T> {
     }
 }
 
-/// When people answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SupportHours {
-    /// IANA name, for example `Europe/Brussels`.
-    pub timezone: String,
-    /// `mon` to `sun`.
-    pub days: Vec<String>,
-    /// `09:00`.
-    pub from: String,
-    /// `18:00`.
-    pub to: String,
-}
-
 /// Who the shop is: `shop.toml` beside its documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -352,7 +368,14 @@ pub struct ShopProfile {
 impl ShopProfile {
     /// Reads `shop.toml`; the error names the line to mend.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| on_one_line(text, &error))
+        let profile: Self = toml::from_str(text).map_err(|error| on_one_line(text, &error))?;
+        profile.support_hours.as_ref().map(OpenHours::new).transpose()?;
+        Ok(profile)
+    }
+
+    /// When people answer; `None` when the shop has not said.
+    pub fn open_hours(&self) -> Option<OpenHours> {
+        self.support_hours.as_ref().and_then(|hours| OpenHours::new(hours).ok())
     }
 }
 

@@ -42,6 +42,7 @@ pub use passwords::hash_password;
 pub use sign_in::setup_token;
 
 use crate::{
+    desk::Desk,
     live::LiveHub,
     storage::{Role, Store},
     telemetry::HealthFn,
@@ -77,6 +78,7 @@ pub struct UploadReport {
 pub struct ConsoleState {
     store: Store,
     live: LiveHub,
+    desk: Desk,
     upload: UploadFn,
     health: HealthFn,
     shutdown: CancellationToken,
@@ -88,12 +90,20 @@ pub struct ConsoleState {
 }
 
 impl ConsoleState {
-    /// The console over a shop's store. `upload` reads files, `health` tells how the program is, `shutdown` ends the
+    /// The console over a shop's store. `desk` does what staff want, `upload` reads files, `health` tells how the program is, `shutdown` ends the
     /// streams of live updates, which would otherwise keep the server from stopping.
-    pub fn new(store: Store, live: LiveHub, upload: UploadFn, health: HealthFn, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        store: Store,
+        live: LiveHub,
+        desk: Desk,
+        upload: UploadFn,
+        health: HealthFn,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             store,
             live,
+            desk,
             upload,
             health,
             shutdown,

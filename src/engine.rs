@@ -4,6 +4,7 @@
 mod commands;
 mod follow_up;
 mod manners;
+mod people;
 mod products;
 mod rerank;
 mod snapshot;
@@ -17,6 +18,7 @@ use std::{
 
 use minijinja::context;
 
+use people::hand_over;
 pub use snapshot::{Snapshot, SnapshotError};
 
 use crate::{
@@ -26,8 +28,8 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route,
-        Timestamp, Trace,
+        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Queue, Reply,
+        Route, Timestamp, Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},
@@ -128,6 +130,8 @@ pub struct StoredTurn {
     pub at: Timestamp,
     /// The chat model had a second look at the passages then.
     pub reranked: bool,
+    /// What the shopper was told of the queue for a person then.
+    pub queue: Option<Queue>,
 }
 
 impl Clock {
@@ -238,7 +242,9 @@ struct Said {
     citations: Vec<Citation>,
     products: Vec<ProductCard>,
     chunks: Vec<String>,
-    handoff: bool,
+    /// The words with which the shopper is handed over to a person; `Engine::tell_queue` puts them into `text`.
+    handoff: Option<Phrase>,
+    queue: Option<Queue>,
     declined: bool,
     generated: bool,
     suggestions: Vec<String>,
@@ -345,7 +351,8 @@ impl Engine {
         let (started, at) = (Instant::now(), self.now());
         let shopper_text = manners::transcribed(&privacy::mask_secrets(&cleaned(&inbound.text)), &inbound.attachments);
         conversation.customer = inbound.customer.clone().or(conversation.customer.take());
-        conversation.state = conversation.state.after(Event::ShopperWrote);
+        conversation.state = conversation.state.after(&Event::ShopperWrote);
+        self.hear_return(conversation, &inbound.text);
         if !conversation.state.bot_answers() {
             return Ok(Turn { shopper_text, reply: None, at });
         }
@@ -358,10 +365,11 @@ impl Engine {
         asked.language = conversation.language;
         asked.private_at.clone_from(&inbound.origin.private_at);
         self.look_again(&mut asked).await;
-        let said = match self.wordless(&asked, &inbound.attachments) {
+        let mut said = match self.wordless(&asked, &inbound.attachments) {
             Some(said) => said,
             None => self.decide(conversation, &asked).await?,
         };
+        self.tell_queue(&asked, &mut said, at).await?;
         let said = self.with_manners(conversation, &asked, inbound, said);
         progress(Progress::Words { text: said.text.clone() });
         let total = started.elapsed().as_millis() as u64;
@@ -493,11 +501,14 @@ impl Engine {
         if asked.raw.chars().count() > TEXT_MAX {
             return Ok(Said::new(Route::Decline, self.say(asked, Phrase::TooLong)));
         }
+        if let Some(said) = self.to_staff(conversation, asked) {
+            return Ok(said);
+        }
         if let Some(said) = self.command(conversation, asked).await? {
             return Ok(said);
         }
         if intent == Intent::Human {
-            return Ok(self.hand_over(asked, Phrase::Handoff));
+            return Ok(hand_over(Phrase::Handoff));
         }
         if intent == Intent::PromptAttack && probability >= SURE {
             return Ok(Said { declined: true, ..self.plain(asked, Route::Decline, Phrase::DeclineAttack) });
@@ -521,7 +532,7 @@ impl Engine {
             Intent::Chitchat if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Chitchat)),
             Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
             Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
-            Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
+            Intent::Complaint if probability >= SURE => Ok(hand_over(Phrase::HandoffSorry)),
             _ => match self.products(conversation, asked).await? {
                 Some(said) => Ok(said),
                 None => Ok(self.answer(asked).await),
@@ -663,15 +674,7 @@ impl Engine {
     /// "Yes please" after the bot offered a person means that person.
     fn agree(&self, conversation: &Conversation, asked: &Asked<'_>) -> Said {
         let offered = conversation.memory.last().is_some_and(|exchange| exchange.declined);
-        if offered {
-            self.hand_over(asked, Phrase::Handoff)
-        } else {
-            self.plain(asked, Route::Smalltalk, Phrase::Affirm)
-        }
-    }
-
-    fn hand_over(&self, asked: &Asked<'_>, phrase: Phrase) -> Said {
-        Said { handoff: true, ..self.plain(asked, Route::Handoff, phrase) }
+        if offered { hand_over(Phrase::Handoff) } else { self.plain(asked, Route::Smalltalk, Phrase::Affirm) }
     }
 
     fn plain(&self, asked: &Asked<'_>, route: Route, phrase: Phrase) -> Said {
@@ -715,7 +718,7 @@ impl Engine {
             route,
             citations: said.citations,
             products: said.products,
-            handoff: said.handoff,
+            handoff: said.handoff.is_some(),
             declined: said.declined,
             sentiment: intents::sentiment(asked.text()),
             generated: said.generated,
@@ -728,6 +731,7 @@ impl Engine {
                 merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 reranked: asked.reranked,
+                queue: said.queue,
                 support: said.support,
                 knowledge_version: asked.snapshot.version,
                 encoder: self.encoders.name(),

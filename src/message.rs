@@ -299,6 +299,9 @@ pub struct Trace {
     /// The chat model had a second look at the passages.
     #[serde(default)]
     pub reranked: bool,
+    /// What a shopper who was handed over was told of the queue.
+    #[serde(default)]
+    pub queue: Option<Queue>,
     /// Why each sentence of a generated reply was kept or the reply refused.
     pub support: Vec<String>,
     /// Version of the documents and records that the reply was made from; grows with every import.
@@ -310,6 +313,15 @@ pub struct Trace {
     pub model: Option<String>,
     /// Name and version of the prompt, when one was used.
     pub prompt: Option<String>,
+}
+
+/// The queue for a person, as a shopper who joins it finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// The shopper's place, from 1 on.
+    pub position: i64,
+    /// How long it usually takes, where that is known.
+    pub wait_minutes: Option<i64>,
 }
 
 /// One passage that was considered.

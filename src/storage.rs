@@ -5,8 +5,11 @@ mod accounts;
 mod chats;
 mod conversations;
 mod inbox;
+mod handover;
 mod knowledge;
+mod merchant_files;
 mod records;
+mod topics;
 
 use std::{
     fs::File,
@@ -28,11 +31,14 @@ pub use chats::Gathered;
 pub use conversations::{
     Author, ConversationFilter, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome,
 };
+pub use handover::{Acted, Attended, StaffAct};
 pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
+pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use topics::{StaffPost, Topic, TopicWork};
 
-use crate::message::Timestamp;
+use crate::{config::ShopProfile, message::Timestamp};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +129,7 @@ impl Store {
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
             (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
             (4, "native", include_str!("storage/migrations/0004_native.sql")),
+            (5, "people", include_str!("storage/migrations/0005_people.sql")),
         ];
         let migrations = migrations
             .into_iter()
@@ -163,6 +170,12 @@ impl Store {
         let mut tx = self.write().await?;
         tx.set_setting(key, value).await?;
         tx.commit().await
+    }
+
+    /// Who the shop is, as far as it has said.
+    pub async fn shop_profile(&self) -> Result<ShopProfile> {
+        let profile = self.setting("shop_profile").await?;
+        Ok(profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
     }
 
     /// Keeps the shop's profile (JSON), which is part of what is known of the shop.

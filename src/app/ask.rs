@@ -98,7 +98,7 @@ async fn say(app: &App, conversation: &mut Conversation, line: &BatchLine, turn:
     let made = made.with_context(|| format!("conversation {:?}, turn {turn}", line.id))?;
     let reply = made.reply.unwrap_or_else(|| passed_on(app, conversation, &inbound.text));
     if reply.handoff {
-        conversation.state = conversation.state.after(Event::HandedOver);
+        conversation.state = conversation.state.after(&Event::HandedOver);
     }
     Ok(reply)
 }

@@ -106,7 +106,7 @@ async fn turn(app: &App, text: String, seen: i64) -> anyhow::Result<i64> {
 
 fn show(message: &StoredMessage) {
     match message.author {
-        Author::Shopper | Author::System => {}
+        Author::Shopper | Author::System | Author::Note => {}
         Author::Staff => {
             let name = message.author_name.as_deref().unwrap_or("staff");
             anstream::println!("{STAFF}{name} › {}{STAFF:#}", message.text);

@@ -11,12 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, Models, health::Door, media_dir};
 use crate::{
-    channels::{telegram, web_widget},
+    channels::{
+        telegram::{self, Changes, Imported},
+        web_widget,
+    },
     config::Config,
     console::{self, ConsoleState, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
-    storage::Store,
+    knowledge::Chunk,
+    storage::{StorageError, Store},
     telemetry::{self, HealthFn},
 };
 
@@ -89,6 +93,10 @@ impl App {
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let sessions = tokio::spawn(forget_sessions(self.store.clone()));
+        let desk = tokio::spawn({
+            let (desk, shutdown) = (self.desk.clone(), shutdown.clone());
+            async move { desk.run(shutdown).await }
+        });
         let telegram = self.start_telegram(webhook, shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         if let Some(token) = console::setup_token(&self.store).await? {
@@ -107,6 +115,7 @@ impl App {
         sessions.abort();
         turns.await?;
         refresh.await?;
+        desk.await?;
         telegram.await?;
         Ok(())
     }
@@ -124,9 +133,9 @@ impl App {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            let media_dir = media_dir(&app.config);
-            let (store, dispatcher, live) = (app.store, app.dispatcher, app.live);
-            let ended = telegram::run(config, store, dispatcher, live, &webhook, media_dir, shutdown).await;
+            let (media_dir, import) = (media_dir(&app.config), app.merchant_import());
+            let shop = telegram::Shop { store: app.store, dispatcher: app.dispatcher, live: app.live, desk: app.desk };
+            let ended = telegram::run(config, shop, &webhook, media_dir, import, shutdown).await;
             if let Err(error) = ended {
                 tracing::error!("Telegram is off: {error}");
             }
@@ -136,7 +145,8 @@ impl App {
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
         let (store, live) = (self.store.clone(), self.live.clone());
-        let console = ConsoleState::new(store, live, self.upload(), self.health_fn(), shutdown.clone());
+        let console =
+            ConsoleState::new(store, live, self.desk.clone(), self.upload(), self.health_fn(), shutdown.clone());
         Router::new().merge(web_widget::router(self.widget_state(shutdown))).merge(console::router(console))
     }
 
@@ -152,6 +162,40 @@ impl App {
         Arc::new(move || {
             let app = app.clone();
             Box::pin(async move { app.health().await })
+        })
+    }
+
+    /// What the bot does with a document that a merchant sent: what it takes the place of is kept first.
+    pub fn merchant_import(&self) -> telegram::ImportFn {
+        let (importer, engine, store) = (self.importer.clone(), Arc::clone(&self.engine), self.store.clone());
+        Arc::new(move |file, name, bytes| {
+            let (importer, engine, store) = (importer.clone(), Arc::clone(&engine), store.clone());
+            Box::pin(async move {
+                let failed = |error: StorageError| error.to_string();
+                store.keep_replaced(file, &name).await.map_err(failed)?;
+                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let mut imported = Imported {
+                    kind: report.kind.to_owned(),
+                    summary: report.summary(),
+                    notes: report.notes.clone(),
+                    changes: None,
+                    version: None,
+                };
+                if report.kind == "documents" {
+                    let before = store.replaced_chunks(file).await.map_err(failed)?;
+                    let now = store.chunks(Some(&name)).await.map_err(failed)?;
+                    let now: Vec<Chunk> = now.into_iter().map(|stored| stored.chunk).collect();
+                    let documents = store.documents().await.map_err(failed)?;
+                    let changes = changes(&before, &now);
+                    // A file that changed nothing leaves nothing to undo.
+                    let changed = changes.is_new || changes.added + changes.removed > 0;
+                    let version = documents.into_iter().find(|document| document.name == name);
+                    imported.version = version.map(|document| document.version).filter(|_| changed);
+                    imported.changes = Some(changes);
+                }
+                Ok(imported)
+            })
         })
     }
 
@@ -177,6 +221,20 @@ async fn forget_sessions(store: Store) {
             tracing::error!(%error, "log-ins that are over cannot be forgotten");
         }
     }
+}
+
+/// What a document's passages are now against what they were; both as JSON.
+fn changes(before: &[String], now: &[Chunk]) -> Changes {
+    let texts = before.iter().filter_map(|json| serde_json::from_str::<Chunk>(json).ok());
+    let mut left: Vec<String> = texts.map(|chunk| chunk.search_text).collect();
+    let mut unchanged = 0;
+    for chunk in now {
+        if let Some(at) = left.iter().position(|text| *text == chunk.search_text) {
+            left.swap_remove(at);
+            unchanged += 1;
+        }
+    }
+    Changes { is_new: before.is_empty(), added: now.len() - unchanged, removed: left.len(), unchanged }
 }
 
 /// Brings changes of documents and records into the conversations.

@@ -12,7 +12,9 @@ mod buttons;
 mod cards;
 mod intake;
 mod menu;
+mod merchant;
 mod pace;
+mod people;
 mod parse;
 mod photo;
 mod poll;
@@ -20,6 +22,7 @@ mod press;
 mod render;
 mod send;
 mod split;
+mod staff;
 mod stream;
 mod typing;
 mod webhook;
@@ -36,14 +39,19 @@ use teloxide_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::webhook::{WEBHOOK_PATH, WebhookDoor};
+pub use self::{
+    merchant::{Changes, ImportFn, Imported},
+    webhook::{WEBHOOK_PATH, WebhookDoor},
+};
 
 use self::{
     api::{Api, Failure},
     intake::Intake,
+    people::People,
 };
 use crate::{
     config::{TelegramConfig, WebhookConfig},
+    desk::Desk,
     dispatch::Dispatcher,
     live::LiveHub,
     storage::{StorageError, Store},
@@ -105,14 +113,28 @@ struct WebhookInfo {
     url: String,
 }
 
-/// Runs the bot until `shutdown`; `media_dir` holds the catalogue's pictures. Network trouble is waited out; an error means that an owner has to change something.
+/// The parts of the shop that the bot works with.
+pub struct Shop {
+    /// The database.
+    pub store: Store,
+    /// Makes turns of what shoppers write.
+    pub dispatcher: Dispatcher,
+    /// Tells of changes.
+    pub live: LiveHub,
+    /// Does what staff want who write in a group.
+    pub desk: Desk,
+}
+
+/// Runs the bot until `shutdown`. Network trouble is waited out; an error means that an owner has to change something.
+///
+/// `door` lets in updates that Telegram delivers, `media_dir` holds the catalogue's pictures, and `import` takes in
+/// documents that merchants send.
 pub async fn run(
     config: &TelegramConfig,
-    store: Store,
-    dispatcher: Dispatcher,
-    live: LiveHub,
+    shop: Shop,
     door: &WebhookDoor,
     media_dir: PathBuf,
+    import: ImportFn,
     shutdown: CancellationToken,
 ) -> Result<(), TelegramError> {
     let api = Arc::new(Api::new(config)?);
@@ -120,11 +142,13 @@ pub async fn run(
     menu::set(&api).await;
 
     let stop = shutdown.child_token();
+    let Shop { store, dispatcher, live, desk } = shop;
     let worker = dispatcher.worker().to_owned();
     let presses = press::Presses { api: Arc::clone(&api), store: store.clone(), media_dir: media_dir.clone() };
     let bot = send::Bot { id: me.id, worker, per_second_max: config.per_second, media_dir };
-    let sender = send::Sender::new(Arc::clone(&api), bot, store.clone(), live);
-    let intake = Arc::new(Intake::new(me.clone(), store.clone(), dispatcher, presses));
+    let sender = send::Sender::new(Arc::clone(&api), bot, store.clone(), live.clone());
+    let people = Arc::new(People::new(config, &api, me.id, &store, desk, &live, import));
+    let intake = Arc::new(Intake::new(me.clone(), store.clone(), dispatcher, presses, Arc::clone(&people)));
     let receiving = async {
         let ended = match &config.webhook {
             Some(webhook) => {
@@ -140,7 +164,7 @@ pub async fn run(
         ended
     };
     tracing::info!(bot = me.username, "Telegram is connected");
-    tokio::join!(receiving, sender.run(&stop), intake.read_again(&stop)).0
+    tokio::join!(receiving, sender.run(&stop), intake.read_again(&stop), people.run(&stop)).0
 }
 
 /// Checks the token. `None`: told to stop before Telegram answered.
@@ -239,6 +263,18 @@ fn backoff(failures: u32) -> Duration {
 /// `false` when told to stop meanwhile.
 async fn sleep_unless_stopped(wait: Duration, shutdown: &CancellationToken) -> bool {
     shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
+}
+
+/// What is under way at `shutdown` is given some time, so that what Telegram took is noted; `None` when that is over.
+async fn unless_stopped_for_long<F: Future>(work: F, shutdown: &CancellationToken) -> Option<F::Output> {
+    let stopped = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(send::FINISH_TIMEOUT).await;
+    };
+    tokio::select! {
+        output = work => Some(output),
+        () = stopped => None,
+    }
 }
 
 /// One chat is one conversation of one bot, so that another bot of the same shop does not continue it.

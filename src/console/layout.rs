@@ -150,6 +150,13 @@ impl Layout {
         ago(self.t, Utc::now(), *at)
     }
 
+    /// A span of time as `5 min`.
+    pub(super) fn lasting(&self, since: &Timestamp) -> String {
+        let minutes = (Utc::now() - *since).num_minutes().max(0);
+        let (text, n) = if minutes < 120 { (self.t.minutes, minutes) } else { (self.t.hours, minutes / 60) };
+        self.numbered(text, &n)
+    }
+
     /// Date and time for a `datetime` attribute; the script shows it in the reader's time zone.
     pub(super) fn iso(&self, at: &Timestamp) -> String {
         at.format("%Y-%m-%dT%H:%M:%SZ").to_string()

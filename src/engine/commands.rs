@@ -2,7 +2,7 @@
 
 use minijinja::context;
 
-use super::{Asked, CERTAIN, Engine, EngineError, Said, with_emoji_names};
+use super::{Asked, CERTAIN, Engine, EngineError, Said, people::hand_over, with_emoji_names};
 use crate::{
     catalog::Product,
     conversation::{Conversation, Memory},
@@ -112,7 +112,7 @@ impl Engine {
                 Said { suggestions: self.greet(asked).suggestions, ..self.plain(asked, Route::Smalltalk, Phrase::Help) }
             }
             Command::Orders => self.list_orders(conversation, asked).await?,
-            Command::Human => self.hand_over(asked, Phrase::Handoff),
+            Command::Human => hand_over(Phrase::Handoff),
             Command::Language(Some(language)) => {
                 conversation.memory.language = Some(language);
                 conversation.language = language;

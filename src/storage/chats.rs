@@ -129,8 +129,13 @@ impl Store {
                 "size": row.try_get::<Option<i64>, _>("size")?,
             }));
         }
-        let messages: Vec<Value> =
-            self.messages(conversation.id, 0).await?.iter().map(|m| exported(m, &with)).collect();
+        let messages: Vec<Value> = self
+            .messages(conversation.id, 0)
+            .await?
+            .iter()
+            .filter(|m| m.author.is_public())
+            .map(|m| exported(m, &with))
+            .collect();
         Ok(json!({
             "channel": channel.as_str(),
             "chat": chat,
@@ -208,6 +213,8 @@ impl WriteTransaction<'_> {
         .await?;
         for statement in [
             "DELETE FROM outbox WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
+            "DELETE FROM staff_posts WHERE EXISTS (SELECT 1 FROM staff_topics WHERE conversation_id = $1
+                 AND staff_topics.staff_group = staff_posts.staff_group AND staff_topics.topic = staff_posts.topic)",
             "DELETE FROM attachments WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
             "DELETE FROM messages WHERE conversation_id = $1",
             "DELETE FROM conversations WHERE id = $1",

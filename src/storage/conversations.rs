@@ -6,10 +6,11 @@ use std::ops::Range;
 use sqlx::{Row, any::AnyRow};
 
 use super::{
-    Gathered, Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json,
+    Gathered, Result, Store, WriteTransaction, from_json, handover::standing_from_row, millis, parse_language,
+    parse_name, timestamp, to_json,
 };
 use crate::{
-    conversation::{Conversation, Event, Memory, State},
+    conversation::{Conversation, Event, Memory, Standing, State},
     message::{Channel, Effect, Language, Reply, Timestamp},
 };
 
@@ -24,6 +25,8 @@ pub enum Author {
     Staff,
     /// A notice such as "taken over by Ana".
     System,
+    /// Somebody of the staff, for colleagues alone.
+    Note,
 }
 
 impl Author {
@@ -34,14 +37,20 @@ impl Author {
             Self::Bot => "bot",
             Self::Staff => "staff",
             Self::System => "system",
+            Self::Note => "note",
         }
+    }
+
+    /// Whether the shopper reads what this author writes; the rest is for staff alone.
+    pub fn is_public(self) -> bool {
+        matches!(self, Self::Shopper | Self::Bot | Self::Staff)
     }
 }
 
 impl std::str::FromStr for Author {
     type Err = crate::message::UnknownName;
     fn from_str(value: &str) -> std::result::Result<Self, Self::Err> {
-        [Self::Shopper, Self::Bot, Self::Staff, Self::System]
+        [Self::Shopper, Self::Bot, Self::Staff, Self::System, Self::Note]
             .into_iter()
             .find(|author| author.as_str() == value)
             .ok_or_else(|| crate::message::UnknownName { what: "author", value: value.to_owned() })
@@ -97,6 +106,8 @@ pub struct StoredMessage {
 pub struct ConversationFilter {
     /// Only in this state.
     pub state: Option<State>,
+    /// Only those whose shopper left a wish for a person that nobody has met yet.
+    pub wish_left: bool,
     /// Only with this text in a message.
     pub search: Option<String>,
     /// Most rows.
@@ -114,8 +125,10 @@ pub struct ConversationSummary {
     pub channel: Channel,
     /// The chat within the channel.
     pub chat: String,
-    /// Who has the word.
-    pub state: State,
+    /// Who has the word, and since when.
+    pub standing: Standing,
+    /// A wish for a person that nobody has met yet, and since when.
+    pub wish_left_at: Option<Timestamp>,
     /// The shopper's language.
     pub language: Language,
     /// Verified customer.
@@ -200,10 +213,14 @@ impl Store {
             return Ok(None);
         }
         let (mut conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
-        let mut state = state.after(Event::ShopperWrote);
+        let mut state = state.after(&Event::ShopperWrote);
         if turn.reply.is_some_and(|reply| reply.effect == Some(Effect::Erase)) && state.bot_answers() {
             tx.erase_chat(conversation_id, turn.inbox_id).await?;
             (conversation_id, _) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        }
+        if turn.reply.is_some() && turn.conversation.memory.wish_left {
+            state = state.after(&Event::ShopperReturned);
+            tx.note_wish_left(conversation_id, turn.at).await?;
         }
         let shopper_id =
             tx.add_message(conversation_id, Author::Shopper, None, turn.shopper_text, None, turn.at).await?;
@@ -215,48 +232,12 @@ impl Store {
             tx.queue_delivery(turn.conversation, id).await?;
             bot_id = Some(id);
             if reply.handoff {
-                state = state.after(Event::HandedOver);
+                state = state.after(&Event::HandedOver);
             }
         }
         tx.set_state(conversation_id, state, turn.at).await?;
         tx.commit().await?;
         Ok(Some((shopper_id, bot_id)))
-    }
-
-    /// A message of staff to the shopper; the bot falls silent.
-    pub async fn staff_reply(&self, conversation_id: i64, name: &str, text: &str, at: Timestamp) -> Result<i64> {
-        let mut tx = self.write().await?;
-        let id = tx.add_message(conversation_id, Author::Staff, Some(name), text, None, at).await?;
-        let row = sqlx::query("SELECT * FROM conversations WHERE id = $1")
-            .bind(conversation_id)
-            .fetch_one(&mut *tx.transaction)
-            .await?;
-        let conversation = conversation_from_row(&row)?;
-        tx.queue_delivery(&conversation, id).await?;
-        tx.set_state(conversation_id, conversation.state.after(Event::StaffJoined), at).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Something that staff did to a conversation, with a notice in the transcript that the shopper does not get.
-    pub async fn conversation_event(
-        &self,
-        conversation_id: i64,
-        event: Event,
-        notice: &str,
-        at: Timestamp,
-    ) -> Result<State> {
-        let mut tx = self.write().await?;
-        tx.add_message(conversation_id, Author::System, None, notice, None, at).await?;
-        let row = sqlx::query("SELECT state FROM conversations WHERE id = $1")
-            .bind(conversation_id)
-            .fetch_one(&mut *tx.transaction)
-            .await?;
-        let state: State = parse_name("state", row.try_get("state")?)?;
-        let state = state.after(event);
-        tx.set_state(conversation_id, state, at).await?;
-        tx.commit().await?;
-        Ok(state)
     }
 
     /// Messages of a conversation after the message `after` (0: all), oldest first.
@@ -284,12 +265,14 @@ impl Store {
              WHERE ($1 = '' OR state = $1)
                AND ($2 = '' OR EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
                                        AND LOWER(text) LIKE $2 ESCAPE '\\'))
+               AND ($5 = 0 OR (wish_left_at IS NOT NULL AND state = 'bot'))
              ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4",
         )
         .bind(filter.state.map_or("", State::as_str))
         .bind(pattern)
         .bind(filter.limit)
         .bind(filter.offset)
+        .bind(i64::from(filter.wish_left))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(summary_from_row).collect()
@@ -455,17 +438,22 @@ impl WriteTransaction<'_> {
     }
 
     async fn set_state(&mut self, conversation_id: i64, state: State, at: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE conversations SET state = $2, updated_at = $3 WHERE id = $1")
-            .bind(conversation_id)
-            .bind(state.as_str())
-            .bind(millis(at))
-            .execute(&mut *self.transaction)
-            .await?;
+        // In an UPDATE the right-hand sides are the old values.
+        sqlx::query(
+            "UPDATE conversations SET state = $2, updated_at = $3,
+                 state_since = CASE WHEN state = $2 THEN state_since ELSE $3 END,
+                 holder_json = CASE WHEN state = $2 THEN holder_json ELSE NULL END WHERE id = $1",
+        )
+        .bind(conversation_id)
+        .bind(state.as_str())
+        .bind(millis(at))
+        .execute(&mut *self.transaction)
+        .await?;
         Ok(())
     }
 }
 
-fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
+pub(super) fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
     Ok(Conversation {
         id: row.try_get("id")?,
         channel: parse_name("channel", row.try_get("channel")?)?,
@@ -495,7 +483,8 @@ fn summary_from_row(row: &AnyRow) -> Result<ConversationSummary> {
         id: row.try_get("id")?,
         channel: parse_name("channel", row.try_get("channel")?)?,
         chat: row.try_get("chat")?,
-        state: parse_name("state", row.try_get("state")?)?,
+        standing: standing_from_row(row)?,
+        wish_left_at: row.try_get::<Option<i64>, _>("wish_left_at")?.and_then(Timestamp::from_timestamp_millis),
         language: parse_language(row.try_get("language")?)?,
         customer: row.try_get("customer")?,
         messages: row.try_get("message_count")?,

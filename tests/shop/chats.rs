@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use shoptalk::{
-    conversation::{Conversation, Event},
+    conversation::Conversation,
     message::{Attachment, AttachmentKind, Channel, Effect, Inbound, Language, Origin, Reply},
     storage::{Author, Gathered, Store, TurnOutcome},
 };
@@ -101,7 +101,6 @@ async fn a_rating_is_asked_for_where_staff_wrote() {
         let conversation = store.conversation(Channel::Telegram, CHAT).await.unwrap().unwrap();
         assert!(!store.ask_rating(&conversation, "Were you well looked after?", at(2)).await.unwrap());
         store.staff_reply(conversation.id, "Ana", "Here I am.", at(2)).await.unwrap();
-        store.conversation_event(conversation.id, Event::Closed, "closed", at(3)).await.unwrap();
         assert!(store.ask_rating(&conversation, "Were you well looked after?", at(3)).await.unwrap());
         let asked = store.messages(conversation.id, 0).await.unwrap().pop().unwrap();
         assert_eq!(asked.reply.unwrap().effect, Some(Effect::AskRating));

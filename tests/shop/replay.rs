@@ -61,7 +61,7 @@ async fn converse(app: &App) {
 }
 
 async fn replayed(dir: &tempfile::TempDir, conversation: i64) -> Vec<shoptalk::app::replay::Replayed> {
-    let turn = Arc::new(Mutex::new(StoredTurn { at: Utc::now(), reranked: false }));
+    let turn = Arc::new(Mutex::new(StoredTurn { at: Utc::now(), reranked: false, queue: None }));
     let app = App::open_at(config(dir), Models::All, Clock::Replay(Arc::clone(&turn))).await.unwrap();
     replay(&app, &turn, conversation).await.unwrap()
 }

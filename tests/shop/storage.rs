@@ -4,13 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use shoptalk::{
     catalog::{EventKind, Money, Order, OrderItem, OrderStatus, Product, Review, ShopEvent},
-    conversation::{Conversation, Event, State},
+    conversation::{Conversation, Event, Staff, State},
     knowledge::{
         Chunk, ChunkKind,
         vectors::{PartKind, PartVector, PassageVectors},
     },
-    message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Trace},
-    storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
+    message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Timestamp, Trace},
+    storage::{Acted, Author, ConversationFilter, DocumentWrite, Role, StaffAct, Store, StoredProduct, TurnOutcome},
 };
 
 use crate::support::databases::{Database, on_each_database};
@@ -141,6 +141,71 @@ async fn a_turn_is_reply_transcript_receipt_and_delivery_together() {
     .await;
 }
 
+async fn act(store: &Store, conversation_id: i64, event: Event, at: Timestamp) -> Acted {
+    let (words, notice, says, update, unchanged) = (None, Some("a notice"), None, None, None);
+    store.act(&StaffAct { conversation_id, event, words, notice, says, update, unchanged, at }).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_act_of_staff_is_locked_counted_once_and_kept_with_its_wait() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        turn(store, Channel::Telegram, "a", "1", Some(&reply("a colleague comes", true))).await;
+        let id = store.conversation(Channel::Telegram, "a").await.unwrap().unwrap().id;
+        let attended = store.attended().await.unwrap();
+        let since = attended[0].standing.since;
+        assert_eq!((attended.len(), attended[0].standing.state), (1, State::Waiting));
+        let (ana, bo) = (Staff::new("console", 1, "Ana"), Staff::new("telegram", 1, "Bo"));
+        let later = |minutes| since + TimeDelta::minutes(minutes);
+        let answer = |staff: &Staff| Event::StaffAnswered(staff.clone());
+        let said = StaffAct {
+            conversation_id: id,
+            event: answer(&bo),
+            words: Some("Hello, Bo here."),
+            notice: None,
+            says: None,
+            update: Some("7:55"),
+            unchanged: None,
+            at: later(4),
+        };
+        assert!(matches!(store.act(&said).await.unwrap(), Acted::Done(Some(_))));
+        assert_eq!(store.act(&said).await.unwrap(), Acted::Unchanged, "the same update says nothing twice");
+        assert_eq!(store.recent_waits(later(5)).await.unwrap(), [(since, later(4))]);
+        let refused = store.staff_reply(id, ana.clone(), "And Ana", later(5)).await.unwrap();
+        assert!(matches!(refused, Acted::Locked(holder) if holder.staff == bo));
+        store.add_note(id, &ana, "Bo has it", None, later(5)).await.unwrap();
+        assert!(matches!(act(store, id, Event::StaffTook(ana.clone()), later(6)).await, Acted::Done(None)));
+        assert!(matches!(act(store, id, Event::StaffTook(ana.clone()), later(6)).await, Acted::Unchanged));
+        let written = store.messages_with_writers(id, 0).await.unwrap();
+        let written: Vec<_> = written.iter().map(|(message, id)| (message.author, id.as_deref())).collect();
+        assert_eq!(
+            written[2..],
+            [(Author::Staff, Some("telegram:1")), (Author::Note, Some("console:1")), (Author::System, None)]
+        );
+        // Given back because of the time only if nothing has happened since it was looked at.
+        let seen = store.attended().await.unwrap()[0].updated_at;
+        let overdue = StaffAct {
+            conversation_id: id,
+            event: Event::TimedOut,
+            words: None,
+            notice: None,
+            says: None,
+            update: None,
+            unchanged: Some(seen),
+            at: later(40),
+        };
+        store.staff_reply(id, ana.clone(), "Still here", later(39)).await.unwrap();
+        assert_eq!(store.act(&overdue).await.unwrap(), Acted::Unchanged);
+        let overdue = StaffAct { unchanged: Some(later(39)), ..overdue };
+        assert_eq!(store.act(&overdue).await.unwrap(), Acted::Done(None));
+        let standing = store.standing(id).await.unwrap().unwrap();
+        assert_eq!((standing.state, standing.since, standing.holder), (State::Bot, later(40), None));
+        assert!(!store.has_open_wish(id).await.unwrap(), "a person was there");
+        assert_eq!(act(store, 9_999, Event::Closed, later(41)).await, Acted::Missing);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
     on_each_database(async |database: &Database| {
@@ -153,10 +218,11 @@ async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
         // A reply that was in the making while Ana came is not said any more.
         let (_, bot) = turn(store, Channel::Telegram, "a", "2", Some(&reply("too late", false))).await;
         assert_eq!(bot, None);
-        assert_eq!(store.conversation_event(id, Event::HandedBack, "handed back", at(4)).await.unwrap(), State::Bot);
+        act(store, id, Event::HandedBack, at(4)).await;
+        assert_eq!(state(store, Channel::Telegram, "a").await, State::Bot);
         let (_, bot) = turn(store, Channel::Telegram, "a", "3", Some(&reply("me again", false))).await;
         assert!(bot.is_some());
-        store.conversation_event(id, Event::Closed, "closed", at(5)).await.unwrap();
+        act(store, id, Event::Closed, at(5)).await;
         turn(store, Channel::Telegram, "a", "4", Some(&reply("welcome back", false))).await;
         assert_eq!(state(store, Channel::Telegram, "a").await, State::Bot);
         let counts = store.conversation_counts().await.unwrap();
@@ -458,7 +524,7 @@ async fn conversations_are_found_by_state_and_by_words_taken_literally() {
         turn(store, Channel::Widget, "b", "1", Some(&reply("您好，退货", true))).await;
         let found = async |search: &str, state: Option<State>| {
             let search = Some(search.to_owned());
-            let filter = ConversationFilter { search, state, limit: 10, offset: 0 };
+            let filter = ConversationFilter { search, state, limit: 10, offset: 0, ..ConversationFilter::default() };
             let found = store.conversations(&filter).await.unwrap();
             found.into_iter().map(|summary| summary.chat).collect::<Vec<_>>()
         };

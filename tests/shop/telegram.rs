@@ -84,7 +84,8 @@ impl Setup {
         store.commit_turn(&turn).await.unwrap().unwrap();
         let id = store.conversation(Channel::Telegram, &key(chat)).await.unwrap().unwrap().id;
         for text in texts {
-            store.staff_reply(id, "Ana", text, at).await.unwrap();
+            // Without a name nothing stands before the words.
+            store.staff_reply(id, "", text, at).await.unwrap();
         }
     }
 

@@ -17,6 +17,8 @@ use crate::config::{Secret, TelegramConfig};
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// For calls that carry a file.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// For files.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const OFFICIAL_API: &str = "https://api.telegram.org";
 /// When Telegram asks to wait without saying how long.
@@ -143,6 +145,31 @@ impl Api {
             return body.ok().and_then(|body| read_result(&body)).ok_or(Failure::Garbled);
         }
         Err(self.refusal(status, &body.map_err(network)?))
+    }
+
+    /// Fetches a file whose path `getFile` gave; one of more than `bytes_max` is refused.
+    pub(super) async fn download(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        let network = |error| Failure::Network(describe(error));
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("file").push(&format!("bot{}", self.token.expose())).extend(path.split('/'));
+        }
+        let mut response = self.client.get(url).timeout(DOWNLOAD_TIMEOUT).send().await.map_err(network)?;
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(Failure::Server(status));
+        }
+        if !status.is_success() {
+            return Err(Failure::Refused { code: status.as_u16(), description: "no such file".to_owned() });
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(network)? {
+            if bytes.len() + part.len() > bytes_max {
+                return Err(Failure::Refused { code: 400, description: format!("more than {bytes_max} bytes") });
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
     }
 
     fn method_url(&self, method: &str) -> Url {

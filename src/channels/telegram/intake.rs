@@ -1,7 +1,7 @@
 //! What poller and webhook have in common: a delivery of updates becomes durable in one step, in the order in which the
 //! updates were made. One that cannot be read is kept as it came, for staff to see, and holds up nobody.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Me,
     parse::{self, Press, Update},
+    people::People,
     press::Presses,
     sleep_unless_stopped,
 };
@@ -29,6 +30,7 @@ pub(super) struct Intake {
     store: Store,
     dispatcher: Dispatcher,
     presses: Presses,
+    people: Arc<People>,
 }
 
 /// A delivery, read.
@@ -41,13 +43,14 @@ struct Read {
 }
 
 impl Intake {
-    pub(super) fn new(me: Me, store: Store, dispatcher: Dispatcher, presses: Presses) -> Self {
-        Self { me, store, dispatcher, presses }
+    pub(super) fn new(me: Me, store: Store, dispatcher: Dispatcher, presses: Presses, people: Arc<People>) -> Self {
+        Self { me, store, dispatcher, presses, people }
     }
 
     /// Makes a delivery durable; only then may it be acknowledged. An error may pass: nothing of it is kept then.
     pub(super) async fn take(&self, mut updates: Vec<Value>) -> Result<(), StorageError> {
         updates.sort_by_key(parse::update_id);
+        let updates = self.of_shoppers(updates).await?;
         let mut read = Read::default();
         for update in &updates {
             self.read(update, &mut read);
@@ -65,6 +68,21 @@ impl Intake {
         }
         read.pressed.into_iter().for_each(|press| self.presses.act(press));
         Ok(())
+    }
+
+    /// The updates that are left when those of staff and merchants have had their effect.
+    async fn of_shoppers(&self, updates: Vec<Value>) -> Result<Vec<Value>, StorageError> {
+        let mut left = Vec::with_capacity(updates.len());
+        for update in updates {
+            let is_theirs = match parse::update_id(&update) {
+                Some(id) => self.people.take_in(&update, id).await?,
+                None => false,
+            };
+            if !is_theirs {
+                left.push(update);
+            }
+        }
+        Ok(left)
     }
 
     /// For a delivery with an update that the database refuses: that one is kept as it came.

@@ -104,6 +104,37 @@ fn forget_older(recent: &mut VecDeque<Instant>, period: Duration, now: Instant) 
     }
 }
 
+/// Telegram takes twenty messages a minute in one group.
+const PER_MINUTE_MAX: usize = 20;
+
+/// What was sent to one group lately.
+#[derive(Debug, Default)]
+pub(super) struct GroupPace {
+    /// Sends of the last minute, oldest first.
+    recent: VecDeque<Instant>,
+}
+
+impl GroupPace {
+    /// How long the next message has to wait; `None`: it may be sent now.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+        let second = self.recent.back().map(|sent| *sent + SECOND);
+        let minute = (self.recent.len() >= PER_MINUTE_MAX)
+            .then(|| self.recent.get(self.recent.len() - PER_MINUTE_MAX))
+            .flatten()
+            .map(|sent| *sent + MINUTE);
+        let free_at = second.max(minute)?;
+        free_at.checked_duration_since(now).filter(|wait| !wait.is_zero())
+    }
+
+    /// Notes that a message goes out.
+    pub(super) fn sent(&mut self, now: Instant) {
+        while self.recent.front().is_some_and(|sent| *sent + MINUTE <= now) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +151,18 @@ mod tests {
         assert_eq!(pace.wait(1, start), Some(SECOND));
         assert_eq!(pace.wait(2, start), None);
         assert_eq!(pace.wait(1, start + SECOND), None);
+    }
+
+    #[test]
+    fn a_group_gets_twenty_messages_a_minute_and_one_a_second() {
+        let (mut pace, start) = (GroupPace::default(), Instant::now());
+        for second in 0..20 {
+            let now = start + second * SECOND;
+            assert_eq!(pace.wait(now), None);
+            pace.sent(now);
+            assert_eq!(pace.wait(now), Some(if second == 19 { 41 * SECOND } else { SECOND }));
+        }
+        assert_eq!(pace.wait(start + MINUTE), None);
     }
 
     #[test]

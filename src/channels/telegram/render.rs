@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     message::{Effect, Reply},
-    storage::StoredMessage,
+    storage::{Author, StoredMessage},
 };
 
 /// Longest message, in UTF-16 code units.
@@ -45,7 +45,7 @@ pub(super) struct Rendered {
 
 /// Renders a message of the bot or of staff; products with their pictures when `pictured`.
 pub(super) fn render(message: &StoredMessage, pictured: bool) -> Rendered {
-    let Some(reply) = &message.reply else { return Rendered { parts: texts(&message.text), buttons: None } };
+    let Some(reply) = &message.reply else { return Rendered { parts: texts(&signed(message)), buttons: None } };
     let card = cards::card(message, reply, 0, pictured);
     let mut parts =
         if card.is_some() && cards::takes_words(message, reply) { vec![] } else { texts(&cards::lead(message, reply)) };
@@ -62,6 +62,15 @@ pub(super) fn render(message: &StoredMessage, pictured: bool) -> Rendered {
 
 fn texts(text: &str) -> Vec<Part> {
     split(text.trim(), MESSAGE_UNITS_MAX).into_iter().map(Part::Text).collect()
+}
+
+/// The words, with the name of who of the staff says them.
+fn signed(message: &StoredMessage) -> String {
+    let text = message.text.trim();
+    match message.author_name.as_deref() {
+        Some(name) if message.author == Author::Staff && !name.is_empty() => format!("{name}: {text}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// Arrows, what may be said next, where the answer stands, and whether it helped.
@@ -181,6 +190,16 @@ mod tests {
             (0..3).map(|row| keyboard["inline_keyboard"][row][0]["callback_data"].as_str().unwrap()).collect();
         assert_eq!(data, ["=Yes", "#1", "=c"]);
         assert_eq!(keyboard["inline_keyboard"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_persons_words_bear_their_name() {
+        let written = StoredMessage {
+            author: Author::Staff,
+            author_name: Some("Bo".to_owned()),
+            ..message(None, "I am sending a new one.")
+        };
+        assert_eq!(render(&written, false).parts, [Part::Text("Bo: I am sending a new one.".to_owned())]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
+use teloxide_core::types::LinkPreviewOptions;
 use tokio::{
     sync::broadcast::error::RecvError,
     task::{JoinError, JoinSet},
@@ -47,7 +48,7 @@ const CHATS_MAX: i64 = 500;
 /// Calls under way at the same time. A call that hangs takes fifteen seconds, and others must not wait for it.
 const SENDS_AT_ONCE: usize = 256;
 /// On shutdown, how long answers are awaited so that what was sent is noted.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The bot whose replies are sent.
 pub(super) struct Bot {
@@ -425,9 +426,20 @@ fn retry_in(failure: &Failure, attempts: i64) -> Option<Duration> {
     }
 }
 
-fn later(wait: Duration) -> Timestamp {
+pub(super) fn later(wait: Duration) -> Timestamp {
     let now = Utc::now();
     TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now)
+}
+
+/// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
+pub(super) fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
 }
 
 #[cfg(test)]

@@ -135,6 +135,7 @@ struct Inner {
     /// Deliveries to the webhook that were answered otherwise than with 200.
     repeated: usize,
     files: HashMap<String, Vec<u8>>,
+    topics: Vec<(String, i64)>,
     calls: Vec<Call>,
 }
 
@@ -304,6 +305,26 @@ impl FakeTelegram {
         tries.filter(|call| call.done).map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// A member of a group with topics writes.
+    pub fn write_in_topic(&self, group: i64, topic: i64, member: (i64, &str), text: &str) -> i64 {
+        let (id, name) = member;
+        self.update(&json!({"message": {"message_id": 1, "date": 0, "message_thread_id": topic,
+            "is_topic_message": true, "chat": {"id": group, "type": "supergroup", "title": "Staff", "is_forum": true},
+            "from": {"id": id, "is_bot": false, "first_name": name}, "text": text}}))
+    }
+
+    /// What a topic of a group shows of the bot's messages.
+    pub fn shown_in_topic(&self, group: i64, topic: i64) -> Vec<String> {
+        let tries = self.tries(group).into_iter();
+        let shown = tries.filter(|call| call.done && int(&call.params, "message_thread_id") == Some(topic));
+        shown.map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Names and numbers of the topics that were made.
+    pub fn topics(&self) -> Vec<(String, i64)> {
+        self.lock().topics.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -403,6 +424,15 @@ impl FakeTelegram {
             | "setmydescription"
             | "setmyshortdescription" => Ok(json!(true)),
             "sendmessagedraft" if self.lock().has_drafts => Ok(json!(true)),
+            "createforumtopic" => {
+                let mut inner = self.lock();
+                inner.next_id += 1;
+                let (name, id) = (params["name"].as_str().unwrap_or_default().to_owned(), inner.next_id);
+                inner.topics.push((name.clone(), id));
+                Ok(json!({"message_thread_id": id, "name": name, "icon_color": 7_322_096}))
+            }
+            "getchat" => Ok(json!({"id": params["chat_id"], "type": "private", "first_name": "Ada"})),
+            "closeforumtopic" | "reopenforumtopic" => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;

@@ -24,7 +24,10 @@ impl Setup {
                 let config = app.config.telegram.as_ref().unwrap();
                 let media_dir = media_dir(&app.config);
                 let door = telegram::WebhookDoor::default();
-                telegram::run(config, app.store, app.dispatcher, app.live, &door, media_dir, stop).await.unwrap();
+                let import = app.merchant_import();
+                let shop =
+                    telegram::Shop { store: app.store, dispatcher: app.dispatcher, live: app.live, desk: app.desk };
+                telegram::run(config, shop, &door, media_dir, import, stop).await.unwrap();
             }
         });
         eventually("the bot is there", || {
