@@ -41,8 +41,9 @@ use crate::{
 
 /// Looks into the outbox without being told, for replies that another process wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Soonest look after another one while there is still something to send from that.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// While there is still something to send, the next look waits so many times as long as the last one took: looks then
+/// take a tenth of the time, and a short outbox is looked at often.
+const LOOK_PAUSE: u32 = 10;
 /// Chats that are looked at together; more than can be under way, so that hanging calls do not hide the others.
 const CHATS_MAX: i64 = 500;
 /// Calls under way at the same time. A call that hangs takes fifteen seconds, and others must not wait for it.
@@ -74,7 +75,8 @@ pub(super) struct Sender {
     leased_until: Option<Instant>,
     /// What the last look into the outbox found and is not begun, oldest first.
     waiting: Vec<OutboxItem>,
-    looked_at: Option<Instant>,
+    /// The soonest next look while something is left of the last one.
+    look_after: Option<Instant>,
     /// Delivered, and not yet noted in the outbox.
     delivered: Vec<i64>,
     /// What each running task delivers.
@@ -115,7 +117,7 @@ impl Sender {
             worker,
             leased_until: None,
             waiting: Vec::new(),
-            looked_at: None,
+            look_after: None,
             delivered: Vec::new(),
             under_way: HashMap::new(),
             parts_sent: HashMap::new(),
@@ -186,16 +188,18 @@ impl Sender {
     /// Reads the outbox again when nothing is left of what was read, or after a while. Returns how soon to do so again
     /// when it was too early now.
     async fn look(&mut self, now: Instant) -> Option<Duration> {
-        let soonest = self.looked_at.filter(|_| !self.waiting.is_empty()).map(|looked_at| looked_at + LOOK_AGAIN);
+        let soonest = self.look_after.filter(|_| !self.waiting.is_empty());
         if let Some(early) = soonest.and_then(|at| at.checked_duration_since(now)).filter(|early| !early.is_zero()) {
             return Some(early);
         }
+        let began = Instant::now();
         match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
             Ok(waiting) => {
                 self.waiting = waiting;
                 // What was delivered and could not be noted is still there.
                 self.waiting.retain(|item| !self.delivered.contains(&item.id));
-                self.looked_at = Some(now);
+                let done = Instant::now();
+                self.look_after = Some(done + (done - began) * LOOK_PAUSE);
             }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }
