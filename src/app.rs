@@ -13,12 +13,13 @@ pub mod serve;
 pub mod train;
 pub mod train_reader;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 
 use crate::{
     config::Config,
+    desk::Desk,
     dispatch::Dispatcher,
     engine::{Clock, Engine},
     inference::{ChatStates, Embedder, Encoders, LanguageModel, LanguageModelSlot, LocalOptions, Reader, Unread},
@@ -51,6 +52,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Accepts updates.
     pub dispatcher: Dispatcher,
+    /// Does what staff want.
+    pub desk: Desk,
     /// Takes in files.
     pub importer: Importer,
     /// Who watches what happens.
@@ -205,9 +208,11 @@ impl App {
         let unread = if models == Models::All { Unread::Read } else { Unread::Later };
         let engine = engine.with_merchant_intents(merchant).with_unread(unread);
         let engine = Arc::new(engine);
-        let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone());
+        let burst = Duration::from_millis(config.telegram.as_ref().map_or(0, |telegram| telegram.burst_ms));
+        let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone()).with_burst(burst);
+        let desk = Desk::new(store.clone(), live.clone(), Arc::clone(&prompts), config.handoff.clone());
         let config = Arc::new(config);
-        let app = Self { config, store, engine, dispatcher, importer, live, prompts, language_model };
+        let app = Self { config, store, engine, dispatcher, desk, importer, live, prompts, language_model };
         if models == Models::All {
             app.load_language_model().await;
         }

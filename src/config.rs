@@ -1,14 +1,16 @@
 //! What an owner can set: `shoptalk.toml`, checked at start. Unknown keys are refused with the line to mend, and secrets
 //! never show up in a log.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::message::Language;
 
+mod hours;
 mod remote;
 
+pub use hours::{OpenHours, SupportHours};
 pub use remote::{BaseUrl, ModelName, Places, RemoteConfig, Seconds, VariableName};
 
 /// A value that must not be printed.
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Telegram bot, when there is one.
     pub telegram: Option<TelegramConfig>,
+    /// When a person takes over.
+    pub handoff: HandoffConfig,
     /// The models.
     pub models: ModelsConfig,
     /// Where passages are looked up.
@@ -61,6 +65,7 @@ impl Default for Config {
             database_url: None,
             server: ServerConfig::default(),
             telegram: None,
+            handoff: HandoffConfig::default(),
             models: ModelsConfig::default(),
             retrieval: RetrievalConfig::default(),
             intents: IntentsConfig::default(),
@@ -92,6 +97,72 @@ pub struct TelegramConfig {
     pub token: Secret,
     /// Another Bot API server.
     pub api_url: Option<String>,
+    /// Most messages a second to all chats together. Telegram allows 30; a server of one's own may allow more.
+    #[serde(default = "TelegramConfig::default_per_second")]
+    pub per_second: NonZeroU32,
+    /// Where Telegram delivers updates; without it they are fetched.
+    pub webhook: Option<WebhookConfig>,
+    /// Messages of a chat that come within this time of each other are answered together, in milliseconds; 0: each by
+    /// itself. A command or a button never waits.
+    #[serde(default = "TelegramConfig::default_burst_ms")]
+    pub burst_ms: u64,
+    /// A supergroup with topics in which staff answer shoppers: whoever writes there counts as staff.
+    #[serde(default)]
+    pub staff_group: Option<i64>,
+    /// Telegram's numbers of the people whose documents the bot imports.
+    #[serde(default)]
+    pub merchants: Vec<i64>,
+}
+
+impl TelegramConfig {
+    /// A bot with everything else as usual.
+    pub fn new(token: Secret) -> Self {
+        Self {
+            token,
+            api_url: None,
+            per_second: Self::default_per_second(),
+            webhook: None,
+            burst_ms: Self::default_burst_ms(),
+            staff_group: None,
+            merchants: Vec::new(),
+        }
+    }
+
+    const fn default_per_second() -> NonZeroU32 {
+        NonZeroU32::new(30).unwrap()
+    }
+
+    /// People write a thought in several messages, a second or so apart.
+    const fn default_burst_ms() -> u64 {
+        1_200
+    }
+}
+
+/// Delivery of updates by Telegram.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// The address that Telegram calls; a proxy in front passes it on to `/telegram/webhook`.
+    pub url: String,
+    /// What Telegram proves itself with: letters, digits, `_` and `-`; made up and kept when left out.
+    pub secret: Option<Secret>,
+}
+
+/// When a person takes over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandoffConfig {
+    /// After so many minutes without a person the bot goes on: while a shopper waits, minutes in which people are there;
+    /// while a person has the conversation, minutes without a message. 0: never.
+    pub back_to_bot_after_minutes: u32,
+    /// The language of the notices that staff read in Telegram and in transcripts.
+    pub staff_language: Language,
+}
+
+impl Default for HandoffConfig {
+    fn default() -> Self {
+        Self { back_to_bot_after_minutes: 30, staff_language: Language::En }
+    }
 }
 
 /// The models: local ones, and a server in place of the local chat model.
@@ -229,8 +300,11 @@ impl Config {
             }
         };
         if let Some(token) = std::env::var("TELEGRAM_BOT_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            let api_url = config.telegram.take().and_then(|telegram| telegram.api_url);
-            config.telegram = Some(TelegramConfig { token: Secret::new(token.trim()), api_url });
+            let token = Secret::new(token.trim());
+            config.telegram = Some(match config.telegram.take() {
+                Some(telegram) => TelegramConfig { token, ..telegram },
+                None => TelegramConfig::new(token),
+            });
         }
         if let Some(telegram) = &mut config.telegram {
             telegram.api_url =
@@ -269,20 +343,6 @@ impl<T: Default> PerLanguage<T> {
     }
 }
 
-/// When people answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SupportHours {
-    /// IANA name, for example `Europe/Brussels`.
-    pub timezone: String,
-    /// `mon` to `sun`.
-    pub days: Vec<String>,
-    /// `09:00`.
-    pub from: String,
-    /// `18:00`.
-    pub to: String,
-}
-
 /// Who the shop is: `shop.toml` beside its documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -308,7 +368,14 @@ pub struct ShopProfile {
 impl ShopProfile {
     /// Reads `shop.toml`; the error names the line to mend.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| on_one_line(text, &error))
+        let profile: Self = toml::from_str(text).map_err(|error| on_one_line(text, &error))?;
+        profile.support_hours.as_ref().map(OpenHours::new).transpose()?;
+        Ok(profile)
+    }
+
+    /// When people answer; `None` when the shop has not said.
+    pub fn open_hours(&self) -> Option<OpenHours> {
+        self.support_hours.as_ref().and_then(|hours| OpenHours::new(hours).ok())
     }
 }
 

@@ -19,6 +19,7 @@ mod overview;
 mod passwords;
 mod people;
 mod sessions;
+mod set_aside;
 mod sign_in;
 mod texts;
 mod transcript;
@@ -41,6 +42,7 @@ pub use passwords::hash_password;
 pub use sign_in::setup_token;
 
 use crate::{
+    desk::Desk,
     live::LiveHub,
     storage::{Role, Store},
     telemetry::HealthFn,
@@ -76,6 +78,7 @@ pub struct UploadReport {
 pub struct ConsoleState {
     store: Store,
     live: LiveHub,
+    desk: Desk,
     upload: UploadFn,
     health: HealthFn,
     shutdown: CancellationToken,
@@ -87,12 +90,20 @@ pub struct ConsoleState {
 }
 
 impl ConsoleState {
-    /// The console over a shop's store. `upload` reads files, `health` tells how the program is, `shutdown` ends the
+    /// The console over a shop's store. `desk` does what staff want, `upload` reads files, `health` tells how the program is, `shutdown` ends the
     /// streams of live updates, which would otherwise keep the server from stopping.
-    pub fn new(store: Store, live: LiveHub, upload: UploadFn, health: HealthFn, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        store: Store,
+        live: LiveHub,
+        desk: Desk,
+        upload: UploadFn,
+        health: HealthFn,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             store,
             live,
+            desk,
             upload,
             health,
             shutdown,
@@ -135,6 +146,9 @@ fn routes() -> Vec<Route> {
         read("/console/conversations/{id}", viewer, get(conversations::page)),
         write("/console/conversations/{id}/reply", agent, post(conversations::reply)),
         write("/console/conversations/{id}/state", agent, post(conversations::change_state)),
+        read("/console/set-aside", viewer, get(set_aside::list)),
+        write("/console/set-aside/messages/{id}", agent, post(set_aside::try_message)),
+        write("/console/set-aside/updates/{id}", agent, post(set_aside::try_update)),
         read("/console/documents", viewer, get(documents::list)),
         write("/console/documents", merchant, post(documents::upload).layer(documents::body_limit())),
         read("/console/documents/{id}", viewer, get(documents::page)),

@@ -1,6 +1,10 @@
 //! A conversation as a pure state machine: who has the word (bot, nobody yet, staff), and what the bot remembers.
 
+mod standing;
+
 use serde::{Deserialize, Serialize};
+
+pub use standing::{Holder, LOCK, Locked, Standing, expected_wait_minutes};
 
 use crate::message::{Channel, Language, UnknownName};
 
@@ -40,17 +44,46 @@ impl std::str::FromStr for State {
     }
 }
 
+/// Somebody of the staff who acts on a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staff {
+    /// Tells people apart: where they work and their number there, such as `console:3` or `telegram:1001`.
+    pub id: String,
+    /// What shoppers and colleagues read.
+    pub name: String,
+}
+
+impl Staff {
+    /// Somebody at `place`, with their number there.
+    pub fn new(place: &str, number: i64, name: impl Into<String>) -> Self {
+        Self { id: format!("{place}:{number}"), name: name.into() }
+    }
+}
+
+impl From<&str> for Staff {
+    /// Somebody who is told apart by name alone.
+    fn from(name: &str) -> Self {
+        Self { id: name.to_owned(), name: name.to_owned() }
+    }
+}
+
 /// What can happen to a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A message from the shopper.
     ShopperWrote,
     /// The bot passed the conversation to a person.
     HandedOver,
-    /// Somebody of the staff wrote or took the conversation.
-    StaffJoined,
+    /// The shopper would rather go on with the bot than wait.
+    ShopperReturned,
+    /// Somebody of the staff writes to the shopper.
+    StaffAnswered(Staff),
+    /// Somebody of the staff takes the conversation, also from a colleague.
+    StaffTook(Staff),
     /// Staff gave it back to the bot.
     HandedBack,
+    /// Nobody came, or nobody wrote for as long as the shop allows.
+    TimedOut,
     /// Staff closed it.
     Closed,
 }
@@ -58,11 +91,16 @@ pub enum Event {
 impl State {
     /// The state after `event`. Total: every event is possible in every state, and none is an error.
     #[must_use]
-    pub fn after(self, event: Event) -> Self {
+    pub fn after(self, event: &Event) -> Self {
         match (self, event) {
-            (Self::Closed, Event::ShopperWrote) | (_, Event::HandedBack) => Self::Bot,
-            (state, Event::ShopperWrote) => state,
-            (Self::WithStaff, Event::HandedOver) | (_, Event::StaffJoined) => Self::WithStaff,
+            (Self::Closed, Event::ShopperWrote)
+            | (Self::Waiting, Event::ShopperReturned)
+            | (Self::Waiting | Self::WithStaff, Event::TimedOut)
+            | (_, Event::HandedBack) => Self::Bot,
+            (state, Event::ShopperWrote | Event::ShopperReturned | Event::TimedOut) => state,
+            (Self::WithStaff, Event::HandedOver) | (_, Event::StaffAnswered(_) | Event::StaffTook(_)) => {
+                Self::WithStaff
+            }
             (_, Event::HandedOver) => Self::Waiting,
             (_, Event::Closed) => Self::Closed,
         }
@@ -71,6 +109,11 @@ impl State {
     /// Whether the bot answers in this state.
     pub fn bot_answers(self) -> bool {
         matches!(self, Self::Bot)
+    }
+
+    /// Whether the shopper waits for a person or talks to one.
+    pub fn is_with_people(self) -> bool {
+        matches!(self, Self::Waiting | Self::WithStaff)
     }
 }
 
@@ -119,6 +162,19 @@ pub struct Memory {
     pub order: Option<String>,
     /// The latest product wish, as the recommender wrote it down, so that "cheaper" can narrow it.
     pub wish: Option<serde_json::Value>,
+    /// The language that the shopper chose, whatever they write in.
+    pub language: Option<Language>,
+    /// The bot has said what it is.
+    pub introduced: bool,
+    /// The bot has asked whether everything shall be erased.
+    pub erasure_asked: bool,
+    /// The bot has asked for a rating.
+    pub rating_asked: bool,
+    /// The bot asked for a message to the staff: the shopper's next words are that message.
+    pub message_asked: bool,
+    /// The shopper left a message for the staff, or went back to the bot while waiting for them, in this very turn.
+    #[serde(skip)]
+    pub wish_left: bool,
 }
 
 impl Memory {
@@ -179,35 +235,7 @@ impl Conversation {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn events() -> impl Strategy<Value = Vec<Event>> {
-        let event = prop_oneof![
-            Just(Event::ShopperWrote),
-            Just(Event::HandedOver),
-            Just(Event::StaffJoined),
-            Just(Event::HandedBack),
-            Just(Event::Closed)
-        ];
-        proptest::collection::vec(event, 0..64)
-    }
-
-    proptest! {
-        #[test]
-        fn a_shopper_never_takes_the_word_from_staff_and_staff_can_always_give_it_back(sequence in events()) {
-            let mut state = State::Bot;
-            for event in sequence {
-                let before = state;
-                state = state.after(event);
-                if event == Event::ShopperWrote && matches!(before, State::WithStaff | State::Waiting) {
-                    prop_assert_eq!(state, before);
-                }
-                prop_assert_eq!(state.after(Event::HandedBack), State::Bot);
-            }
-        }
-    }
 
     #[test]
     fn memory_keeps_the_latest_exchanges() {

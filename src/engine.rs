@@ -1,7 +1,10 @@
 //! One turn, from a shopper's words to a reply. `Engine::handle` tells the story; each way a turn can go is one short
 //! function beside it. Code decides what happens; no model and no document can.
 
+mod commands;
 mod follow_up;
+mod manners;
+mod people;
 mod products;
 mod rerank;
 mod snapshot;
@@ -15,6 +18,7 @@ use std::{
 
 use minijinja::context;
 
+use people::hand_over;
 pub use snapshot::{Snapshot, SnapshotError};
 
 use crate::{
@@ -24,12 +28,16 @@ use crate::{
     intents::{self, Intent, IntentClassifier, IntentScores, merchant::MerchantClassifier},
     language::{detect_language, sentences},
     message::{
-        Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Timestamp,
-        Trace,
+        Channel, Citation, Effect, Inbound, Language, LatencyMs, PassageTrace, ProductCard, Progress, Queue, Reply,
+        Route, Timestamp, Trace,
     },
     privacy,
     prompts::{Phrase, Prompts},
-    retrieval::{Found, Lookup, Question, bridge, lexical::{Term, terms}, vector::dot},
+    retrieval::{
+        Found, Lookup, Question, bridge,
+        lexical::{Term, terms},
+        vector::dot,
+    },
     storage::{StorageError, Store},
 };
 
@@ -93,6 +101,17 @@ pub enum EngineError {
     Vector(#[from] crate::retrieval::vector::VectorError),
 }
 
+impl EngineError {
+    /// Whether the same turn may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_passing(),
+            Self::Inference(error) => matches!(error, InferenceError::Overloaded),
+            Self::Vector(error) => error.is_passing(),
+        }
+    }
+}
+
 /// Where the time comes from.
 #[derive(Debug, Clone)]
 pub enum Clock {
@@ -111,6 +130,8 @@ pub struct StoredTurn {
     pub at: Timestamp,
     /// The chat model had a second look at the passages then.
     pub reranked: bool,
+    /// What the shopper was told of the queue for a person then.
+    pub queue: Option<Queue>,
 }
 
 impl Clock {
@@ -180,6 +201,8 @@ struct Asked<'a> {
     first: f32,
     /// The chat model has had a second look at `found`.
     reranked: bool,
+    /// Several people read along; this is where the shopper can write alone.
+    private_at: Option<String>,
 }
 
 impl Asked<'_> {
@@ -219,7 +242,9 @@ struct Said {
     citations: Vec<Citation>,
     products: Vec<ProductCard>,
     chunks: Vec<String>,
-    handoff: bool,
+    /// The words with which the shopper is handed over to a person; `Engine::tell_queue` puts them into `text`.
+    handoff: Option<Phrase>,
+    queue: Option<Queue>,
     declined: bool,
     generated: bool,
     suggestions: Vec<String>,
@@ -227,6 +252,9 @@ struct Said {
     prompt: Option<String>,
     /// Products named in a question about records.
     about: Vec<String>,
+    effect: Option<Effect>,
+    /// What the conversation remembers as the question where the words do not say it.
+    question: Option<String>,
 }
 
 impl Said {
@@ -321,23 +349,28 @@ impl Engine {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Turn, EngineError> {
         let (started, at) = (Instant::now(), self.now());
-        let shopper_text = privacy::mask_secrets(&cleaned(&inbound.text));
+        let shopper_text = manners::transcribed(&privacy::mask_secrets(&cleaned(&inbound.text)), &inbound.attachments);
         conversation.customer = inbound.customer.clone().or(conversation.customer.take());
-        conversation.state = conversation.state.after(Event::ShopperWrote);
+        conversation.state = conversation.state.after(&Event::ShopperWrote);
+        self.hear_return(conversation, &inbound.text);
         if !conversation.state.bot_answers() {
             return Ok(Turn { shopper_text, reply: None, at });
         }
         progress(Progress::Typing);
         let text = cleaned(&inbound.text);
-        conversation.language = detect_language(&words_only(&text))
-            .or(inbound.language_hint.filter(|_| conversation.memory.exchanges.is_empty()))
-            .unwrap_or(conversation.language);
+        conversation.language = manners::heard_language(conversation, inbound, &text);
         let mut asked = self.understand(conversation, &text).await?;
+        // What is said is understood in its own language and answered in the one that the shopper chose.
+        conversation.language = conversation.memory.language.unwrap_or(conversation.language);
+        asked.language = conversation.language;
+        asked.private_at.clone_from(&inbound.origin.private_at);
         self.look_again(&mut asked).await;
-        let mut said = self.decide(conversation, &asked).await?;
-        if privacy::find(&text).iter().any(|found| found.kind.is_secret()) {
-            said.text = format!("{}\n\n{}", said.text, self.say(&asked, Phrase::NoSecrets));
-        }
+        let mut said = match self.wordless(&asked, &inbound.attachments) {
+            Some(said) => said,
+            None => self.decide(conversation, &asked).await?,
+        };
+        self.tell_queue(&asked, &mut said, at).await?;
+        let said = self.with_manners(conversation, &asked, inbound, said);
         progress(Progress::Words { text: said.text.clone() });
         let total = started.elapsed().as_millis() as u64;
         let reply = self.finish(conversation, &asked, said, LatencyMs { first: total, total });
@@ -416,6 +449,7 @@ impl Engine {
             alone,
             first,
             reranked: false,
+            private_at: None,
         })
     }
 
@@ -467,14 +501,20 @@ impl Engine {
         if asked.raw.chars().count() > TEXT_MAX {
             return Ok(Said::new(Route::Decline, self.say(asked, Phrase::TooLong)));
         }
-        if let Some(said) = self.command(asked) {
+        if let Some(said) = self.to_staff(conversation, asked) {
+            return Ok(said);
+        }
+        if let Some(said) = self.command(conversation, asked).await? {
             return Ok(said);
         }
         if intent == Intent::Human {
-            return Ok(self.hand_over(asked, Phrase::Handoff));
+            return Ok(hand_over(Phrase::Handoff));
         }
         if intent == Intent::PromptAttack && probability >= SURE {
             return Ok(Said { declined: true, ..self.plain(asked, Route::Decline, Phrase::DeclineAttack) });
+        }
+        if let Some(said) = self.not_among_others(asked) {
+            return Ok(said);
         }
         if let Some(said) = self.verify(conversation, asked).await? {
             return Ok(said);
@@ -492,7 +532,7 @@ impl Engine {
             Intent::Chitchat if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Chitchat)),
             Intent::Affirm if probability >= SURE => Ok(self.agree(conversation, asked)),
             Intent::Deny if probability >= SURE => Ok(self.plain(asked, Route::Smalltalk, Phrase::Deny)),
-            Intent::Complaint if probability >= SURE => Ok(self.hand_over(asked, Phrase::HandoffSorry)),
+            Intent::Complaint if probability >= SURE => Ok(hand_over(Phrase::HandoffSorry)),
             _ => match self.products(conversation, asked).await? {
                 Some(said) => Ok(said),
                 None => Ok(self.answer(asked).await),
@@ -623,20 +663,6 @@ impl Engine {
         Said { declined: true, suggestions, citations, ..Said::new(Route::Decline, text) }
     }
 
-    /// `/start`, `/help`, `/human` and messages without words.
-    fn command(&self, asked: &Asked<'_>) -> Option<Said> {
-        let text = asked.raw.trim();
-        let command = text.split_whitespace().next().unwrap_or_default();
-        match command {
-            "/start" | "/help" => Some(self.greet(asked)),
-            "/human" => Some(self.hand_over(asked, Phrase::Handoff)),
-            _ if !text.chars().any(char::is_alphanumeric) && with_emoji_names(text).trim() == text => {
-                Some(self.plain(asked, Route::Smalltalk, Phrase::AskWords))
-            }
-            _ => None,
-        }
-    }
-
     fn greet(&self, asked: &Asked<'_>) -> Said {
         let profile = &asked.snapshot.profile;
         let own = profile.greeting.get(asked.language);
@@ -648,15 +674,7 @@ impl Engine {
     /// "Yes please" after the bot offered a person means that person.
     fn agree(&self, conversation: &Conversation, asked: &Asked<'_>) -> Said {
         let offered = conversation.memory.last().is_some_and(|exchange| exchange.declined);
-        if offered {
-            self.hand_over(asked, Phrase::Handoff)
-        } else {
-            self.plain(asked, Route::Smalltalk, Phrase::Affirm)
-        }
-    }
-
-    fn hand_over(&self, asked: &Asked<'_>, phrase: Phrase) -> Said {
-        Said { handoff: true, ..self.plain(asked, Route::Handoff, phrase) }
+        if offered { hand_over(Phrase::Handoff) } else { self.plain(asked, Route::Smalltalk, Phrase::Affirm) }
     }
 
     fn plain(&self, asked: &Asked<'_>, route: Route, phrase: Phrase) -> Said {
@@ -680,7 +698,7 @@ impl Engine {
         products.extend(said.products.iter().map(|card| card.sku.clone()));
         if route != Route::Smalltalk {
             conversation.memory.remember(Exchange {
-                question: asked.text().to_owned(),
+                question: said.question.unwrap_or_else(|| asked.text().to_owned()),
                 reply: privacy::mask(&said.text),
                 intent: asked.intent.as_str().to_owned(),
                 declined: said.declined,
@@ -693,24 +711,27 @@ impl Engine {
         let intents = asked.scores.ranked.iter().take(3).map(|(intent, p)| (intent.as_str().to_owned(), *p)).collect();
         Reply {
             text: said.text,
-            language: asked.language,
+            // A command may just have chosen another one.
+            language: conversation.language,
             intent: asked.intent.as_str().to_owned(),
             intent_confidence: asked.scores.top().1,
             route,
             citations: said.citations,
             products: said.products,
-            handoff: said.handoff,
+            handoff: said.handoff.is_some(),
             declined: said.declined,
             sentiment: intents::sentiment(asked.text()),
             generated: said.generated,
             latency_ms,
             suggestions: said.suggestions,
+            effect: said.effect,
             trace: Trace {
                 query: question,
                 intents,
                 merchant_intent: asked.merchant.clone(),
                 passages: asked.found.iter().take(TRACED).map(traced).collect(),
                 reranked: asked.reranked,
+                queue: said.queue,
                 support: said.support,
                 knowledge_version: asked.snapshot.version,
                 encoder: self.encoders.name(),

@@ -11,6 +11,8 @@
 //!                   before any ack                    |
 //!       privacy::mask -> intents::classify -> answer (retrieval, inference, support check)
 //!                                             recommend | orders | hand-off | small talk
+//!
+//!  staff in the console or in a Telegram group  ->  desk  ->  storage: transcript, outbox
 //! ```
 //!
 //! Four promises hold everywhere:
@@ -30,6 +32,7 @@ pub mod channels;
 pub mod live;
 pub mod dispatch;
 pub mod engine;
+pub mod desk;
 pub mod privacy;
 pub mod intents;
 pub mod retrieval;

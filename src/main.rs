@@ -301,7 +301,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             config.server.listen = listen.unwrap_or(config.server.listen);
             let shutdown = CancellationToken::new();
             tokio::spawn(stop_on_signal(shutdown.clone()));
-            app::serve::run(config, demo, shutdown).await?;
+            Box::pin(app::serve::run(config, demo, shutdown)).await?;
         }
         Command::Chat { shop, demo } => {
             let app = App::open(shop.load_or_demo(demo)?, Models::All).await?;

@@ -2,10 +2,14 @@
 //!
 //! Every channel parses its updates into `Inbound` at its edge; nothing behind it knows Telegram, HTTP or a terminal.
 
+mod attachment;
+
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use attachment::{Attachment, AttachmentKind, Origin};
 
 use crate::catalog::Money;
 
@@ -111,6 +115,12 @@ pub struct Inbound {
     pub language_hint: Option<Language>,
     /// When the channel received it.
     pub received_at: Timestamp,
+    /// What came with the words, or without any.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// What the channel knows of how it was said.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// Which way a turn went.
@@ -200,6 +210,18 @@ pub struct LatencyMs {
     pub total: u64,
 }
 
+/// What a reply does beside being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The shopper gets everything that is kept of the chat; as a file where the channel has files.
+    Export,
+    /// Everything that is kept of the chat is deleted with the turn.
+    Erase,
+    /// The shopper may say with one tap whether the reply was good.
+    AskRating,
+}
+
 /// What the bot says in one turn, with everything that a channel, the console or an evaluation needs to know about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -231,9 +253,35 @@ pub struct Reply {
     /// Short texts a channel may offer as buttons; each is sent as the shopper's next message when chosen.
     #[serde(default)]
     pub suggestions: Vec<String>,
+    /// What it does beside being read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
     /// What decided this turn, for the console and for `ask --explain`.
     #[serde(default)]
     pub trace: Trace,
+}
+
+impl Reply {
+    /// A question for a rating, which no turn has made.
+    pub fn asking_for_rating(text: &str, language: Language) -> Self {
+        Self {
+            text: text.to_owned(),
+            language,
+            intent: "rating".to_owned(),
+            intent_confidence: 1.0,
+            route: Route::Smalltalk,
+            citations: Vec::new(),
+            products: Vec::new(),
+            handoff: false,
+            declined: false,
+            sentiment: Sentiment::Neutral,
+            generated: false,
+            latency_ms: LatencyMs::default(),
+            suggestions: Vec::new(),
+            effect: Some(Effect::AskRating),
+            trace: Trace::default(),
+        }
+    }
 }
 
 /// What decided a turn.
@@ -251,6 +299,9 @@ pub struct Trace {
     /// The chat model had a second look at the passages.
     #[serde(default)]
     pub reranked: bool,
+    /// What a shopper who was handed over was told of the queue.
+    #[serde(default)]
+    pub queue: Option<Queue>,
     /// Why each sentence of a generated reply was kept or the reply refused.
     pub support: Vec<String>,
     /// Version of the documents and records that the reply was made from; grows with every import.
@@ -262,6 +313,15 @@ pub struct Trace {
     pub model: Option<String>,
     /// Name and version of the prompt, when one was used.
     pub prompt: Option<String>,
+}
+
+/// The queue for a person, as a shopper who joins it finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// The shopper's place, from 1 on.
+    pub position: i64,
+    /// How long it usually takes, where that is known.
+    pub wait_minutes: Option<i64>,
 }
 
 /// One passage that was considered.

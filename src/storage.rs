@@ -2,11 +2,21 @@
 //! statements are the same for both. Each public method is one step that either happens or does not.
 
 mod accounts;
+mod chats;
 mod conversations;
+mod inbox;
+mod handover;
 mod knowledge;
+mod merchant_files;
 mod records;
+mod topics;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -17,13 +27,18 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use chats::Gathered;
 pub use conversations::{
-    Author, ConversationFilter, ConversationSummary, OutboxItem, PendingInbound, Receipt, StoredMessage, TurnOutcome,
+    Author, ConversationFilter, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome,
 };
+pub use handover::{Acted, Attended, StaffAct};
+pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
+pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use topics::{StaffPost, Topic, TopicWork};
 
-use crate::message::Timestamp;
+use crate::{config::ShopProfile, message::Timestamp};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +77,9 @@ pub struct Store {
     /// SQLite has one writer at a time; queueing for it here keeps a transaction from failing as busy half way.
     /// tokio's Mutex, because it is held across awaits.
     writer: Arc<Mutex<()>>,
+    /// Which file the one process locks that works the inbox of a data directory, and the file once it does.
+    worker_lock: Option<Arc<Path>>,
+    locked: Arc<OnceLock<File>>,
 }
 
 impl Store {
@@ -72,7 +90,8 @@ impl Store {
         let probe = data_dir.join(".writable");
         std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
         let path = data_dir.join("shoptalk.db");
-        Self::connect(&format!("sqlite://{}?mode=rwc", percent_encode_path(&path))).await
+        let store = Self::connect(&format!("sqlite://{}?mode=rwc", percent_encode_path(&path))).await?;
+        Ok(Self { worker_lock: Some(data_dir.join("shoptalk.lock").into()), ..store })
     }
 
     /// Connects to a database by its address: `sqlite://...` or `postgres://...`.
@@ -94,7 +113,7 @@ impl Store {
             })
             .connect(url)
             .await?;
-        let store = Self { pool, writer: Arc::new(Mutex::new(())) };
+        let store = Self { pool, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
         store.migrate(sqlite).await?;
         Ok(store)
     }
@@ -108,6 +127,9 @@ impl Store {
         let migrations = [
             (1, "shop", include_str!("storage/migrations/0001_shop.sql")),
             (2, "parts", include_str!("storage/migrations/0002_parts.sql")),
+            (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
+            (4, "native", include_str!("storage/migrations/0004_native.sql")),
+            (5, "people", include_str!("storage/migrations/0005_people.sql")),
         ];
         let migrations = migrations
             .into_iter()
@@ -150,6 +172,12 @@ impl Store {
         tx.commit().await
     }
 
+    /// Who the shop is, as far as it has said.
+    pub async fn shop_profile(&self) -> Result<ShopProfile> {
+        let profile = self.setting("shop_profile").await?;
+        Ok(profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+    }
+
     /// Keeps the shop's profile (JSON), which is part of what is known of the shop.
     pub async fn set_shop_profile(&self, json: &str) -> Result<()> {
         let mut tx = self.write().await?;
@@ -172,12 +200,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok((row.try_get("inbox")?, row.try_get("outbox")?))
-    }
-
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
     }
 }
 

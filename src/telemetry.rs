@@ -17,6 +17,7 @@ const FILES: &str = "shoptalk_import_files_total";
 const ITEMS: &str = "shoptalk_import_items_total";
 const INBOX: &str = "shoptalk_inbox_waiting";
 const OUTBOX: &str = "shoptalk_outbox_waiting";
+const SET_ASIDE: &str = "shoptalk_set_aside";
 const MODEL: &str = "shoptalk_model_state";
 const PASSAGES: &str = "shoptalk_passages";
 const PRODUCTS: &str = "shoptalk_products";
@@ -43,6 +44,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(ITEMS, "Passages and records imported, by kind.");
     describe_gauge!(INBOX, "Messages that wait for their turn.");
     describe_gauge!(OUTBOX, "Replies that wait for their delivery.");
+    describe_gauge!(SET_ASIDE, "Messages that could not be read or answered and wait for staff.");
     describe_gauge!(MODEL, "1 for the state that the model is in.");
     describe_gauge!(PASSAGES, "Passages that are searched.");
     describe_gauge!(PRODUCTS, "Products in the catalogue.");
@@ -88,6 +90,7 @@ pub fn health(health: &Health) {
     for state in ["ready", "loading", "absent", "failed", "unreachable"] {
         gauge!(MODEL, "model" => "chat", "state" => state).set(f64::from(health.chat_model.name() == state));
     }
+    gauge!(SET_ASIDE).set(health.set_aside as f64);
     gauge!(PASSAGES).set(health.passages as f64);
     gauge!(PRODUCTS).set(health.products as f64);
     gauge!(KNOWLEDGE).set(health.knowledge_version as f64);
@@ -180,6 +183,14 @@ pub struct Health {
     pub passages: usize,
     /// Products in the catalogue.
     pub products: usize,
+    /// Messages that could not be read or answered and wait for staff.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub set_aside: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Health {
@@ -195,6 +206,7 @@ impl Health {
             knowledge_version: 0,
             passages: 0,
             products: 0,
+            set_aside: 0,
         }
     }
 }

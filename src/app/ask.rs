@@ -11,7 +11,7 @@ use crate::{
     conversation::{Conversation, Event},
     intents::{self, Intent},
     language::detect_language,
-    message::{Channel, Citation, Inbound, LatencyMs, ProductCard, Reply, Route, Trace},
+    message::{Channel, Citation, Inbound, LatencyMs, Origin, ProductCard, Reply, Route, Trace},
     prompts::Phrase,
 };
 
@@ -91,12 +91,14 @@ async fn say(app: &App, conversation: &mut Conversation, line: &BatchLine, turn:
         customer: line.customer.clone(),
         language_hint: None,
         received_at: app.engine.now(),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     let made = app.engine.handle(conversation, &inbound, &|_| {}).await;
     let made = made.with_context(|| format!("conversation {:?}, turn {turn}", line.id))?;
     let reply = made.reply.unwrap_or_else(|| passed_on(app, conversation, &inbound.text));
     if reply.handoff {
-        conversation.state = conversation.state.after(Event::HandedOver);
+        conversation.state = conversation.state.after(&Event::HandedOver);
     }
     Ok(reply)
 }
@@ -118,6 +120,7 @@ fn passed_on(app: &App, conversation: &Conversation, text: &str) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: Vec::new(),
+        effect: None,
         trace: Trace::default(),
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
-    message::{Channel, Inbound, Language, Reply},
+    message::{Channel, Inbound, Language, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 
@@ -24,6 +24,7 @@ const DIM: Style = Style::new().dimmed();
 /// Talks until the shopper leaves.
 pub async fn run(app: App) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
+    app.store.take_over_leases().await?;
     let work = tokio::spawn({
         let (dispatcher, shutdown) = (app.dispatcher.clone(), shutdown.clone());
         async move { dispatcher.run(shutdown).await }
@@ -82,6 +83,8 @@ async fn turn(app: &App, text: String, seen: i64) -> anyhow::Result<i64> {
         customer: None,
         language_hint: None,
         received_at: now,
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     app.dispatcher.accept(&inbound).await?;
     let started = tokio::time::Instant::now();
@@ -103,7 +106,7 @@ async fn turn(app: &App, text: String, seen: i64) -> anyhow::Result<i64> {
 
 fn show(message: &StoredMessage) {
     match message.author {
-        Author::Shopper | Author::System => {}
+        Author::Shopper | Author::System | Author::Note => {}
         Author::Staff => {
             let name = message.author_name.as_deref().unwrap_or("staff");
             anstream::println!("{STAFF}{name} › {}{STAFF:#}", message.text);

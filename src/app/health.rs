@@ -22,9 +22,9 @@ impl App {
         let snapshot = self.engine.snapshot();
         let chat_model = self.language_model.state();
         let wants_chat = self.config.models.wants_chat();
-        let database = match self.store.ping().await {
-            Ok(()) => "ok".to_owned(),
-            Err(error) => format!("failed: {error}"),
+        let (database, set_aside) = match self.store.set_aside_count().await {
+            Ok(set_aside) => ("ok".to_owned(), set_aside),
+            Err(error) => (format!("failed: {error}"), 0),
         };
         let status = match chat_model {
             _ if database != "ok" => Status::Unavailable,
@@ -42,6 +42,7 @@ impl App {
             knowledge_version: snapshot.version,
             passages: snapshot.knowledge.passages().len(),
             products: snapshot.titles.len(),
+            set_aside,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     conversation::Conversation,
     engine::{Clock, StoredTurn},
-    message::{Inbound, LatencyMs, Reply},
+    message::{Inbound, LatencyMs, Origin, Reply},
     storage::{Author, StoredMessage},
 };
 
@@ -70,7 +70,7 @@ pub async fn replay(app: &App, turn: &Mutex<StoredTurn>, conversation_id: i64) -
     let mut replayed = Vec::new();
     for (question, before, reply) in turns(&messages) {
         *turn.lock().unwrap_or_else(PoisonError::into_inner) =
-            StoredTurn { at: before.at, reranked: reply.trace.reranked };
+            StoredTurn { at: before.at, reranked: reply.trace.reranked, queue: reply.trace.queue };
         let inbound = Inbound {
             channel: stored.channel,
             chat: stored.chat.clone(),
@@ -79,6 +79,8 @@ pub async fn replay(app: &App, turn: &Mutex<StoredTurn>, conversation_id: i64) -
             customer: stored.customer.clone(),
             language_hint: Some(reply.language),
             received_at: before.at,
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let made = app.engine.handle(&mut conversation, &inbound, &|_| {}).await?;
         let now = made.reply.context("the bot was silent in a turn that it had answered")?;
@@ -100,7 +102,7 @@ pub async fn run(config: Config, conversation_id: i64, json: bool) -> anyhow::Re
     if open_store(&config).await?.conversation_by_id(conversation_id).await?.is_none() {
         anyhow::bail!("there is no conversation {conversation_id}; the number stands in its address in the console");
     }
-    let turn = Arc::new(Mutex::new(StoredTurn { at: chrono::Utc::now(), reranked: false }));
+    let turn = Arc::new(Mutex::new(StoredTurn { at: chrono::Utc::now(), reranked: false, queue: None }));
     let app = App::open_at(config, Models::All, Clock::Replay(Arc::clone(&turn))).await?;
     let replayed = replay(&app, &turn, conversation_id).await?;
     let mut same = 0;

@@ -5,16 +5,22 @@ use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
+use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Models, health::Door, media_dir};
 use crate::{
-    channels::{telegram, web_widget},
+    channels::{
+        telegram::{self, Changes, Imported},
+        web_widget,
+    },
     config::Config,
     console::{self, ConsoleState, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
+    knowledge::Chunk,
+    storage::{StorageError, Store},
     telemetry::{self, HealthFn},
 };
 
@@ -22,6 +28,8 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often measured times are folded into their histograms, so that they do not pile up where nobody asks for them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(30);
+/// How often log-ins that are over are forgotten, so that a clock which is put back does not bring them back.
+const SESSIONS_UPKEEP: Duration = Duration::from_mins(1);
 /// How often a model server is looked at.
 const MODEL_CHECK: Duration = Duration::from_secs(10);
 
@@ -44,8 +52,9 @@ pub async fn run(config: Config, demo: bool, shutdown: CancellationToken) -> any
         () = shutdown.cancelled() => None,
     };
     if let Some(app) = opened {
-        door.open(app.clone(), app.router(&shutdown));
-        app.work(address, &shutdown).await?;
+        let webhook = telegram::WebhookDoor::default();
+        door.open(app.clone(), app.router(&shutdown).merge(webhook.router()));
+        app.work(address, webhook, &shutdown).await?;
     }
     server.await??;
     upkeep.abort();
@@ -69,13 +78,26 @@ async fn keep_metrics(metrics: metrics_exporter_prometheus::PrometheusHandle) {
 
 impl App {
     /// Everything beside the pages, until `shutdown`.
-    async fn work(self, address: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    async fn work(
+        self,
+        address: SocketAddr,
+        webhook: telegram::WebhookDoor,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = self.store.take_over_leases().await {
+            tracing::warn!(%error, "what a killed process was working waits until its lease ends");
+        }
         let turns = tokio::spawn({
             let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
             async move { dispatcher.run(shutdown).await }
         });
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
-        let telegram = self.start_telegram(shutdown);
+        let sessions = tokio::spawn(forget_sessions(self.store.clone()));
+        let desk = tokio::spawn({
+            let (desk, shutdown) = (self.desk.clone(), shutdown.clone());
+            async move { desk.run(shutdown).await }
+        });
+        let telegram = self.start_telegram(webhook, shutdown);
         eprintln!("Shoptalk is ready: http://{address}/");
         if let Some(token) = console::setup_token(&self.store).await? {
             eprintln!("Set up the console once: http://{address}/console/setup?token={token}");
@@ -90,8 +112,10 @@ impl App {
         });
         shutdown.cancelled().await;
         chat_model.abort();
+        sessions.abort();
         turns.await?;
         refresh.await?;
+        desk.await?;
         telegram.await?;
         Ok(())
     }
@@ -105,11 +129,14 @@ impl App {
     }
 
     /// The bot, when there is one. Without it the rest of the shop still works.
-    fn start_telegram(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+    fn start_telegram(&self, webhook: telegram::WebhookDoor, shutdown: &CancellationToken) -> JoinHandle<()> {
         let (app, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let Some(config) = &app.config.telegram else { return };
-            if let Err(error) = telegram::run(config, app.store, app.dispatcher, app.live, shutdown).await {
+            let (media_dir, import) = (media_dir(&app.config), app.merchant_import());
+            let shop = telegram::Shop { store: app.store, dispatcher: app.dispatcher, live: app.live, desk: app.desk };
+            let ended = telegram::run(config, shop, &webhook, media_dir, import, shutdown).await;
+            if let Err(error) = ended {
                 tracing::error!("Telegram is off: {error}");
             }
         })
@@ -118,7 +145,8 @@ impl App {
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
         let (store, live) = (self.store.clone(), self.live.clone());
-        let console = ConsoleState::new(store, live, self.upload(), self.health_fn(), shutdown.clone());
+        let console =
+            ConsoleState::new(store, live, self.desk.clone(), self.upload(), self.health_fn(), shutdown.clone());
         Router::new().merge(web_widget::router(self.widget_state(shutdown))).merge(console::router(console))
     }
 
@@ -137,6 +165,40 @@ impl App {
         })
     }
 
+    /// What the bot does with a document that a merchant sent: what it takes the place of is kept first.
+    pub fn merchant_import(&self) -> telegram::ImportFn {
+        let (importer, engine, store) = (self.importer.clone(), Arc::clone(&self.engine), self.store.clone());
+        Arc::new(move |file, name, bytes| {
+            let (importer, engine, store) = (importer.clone(), Arc::clone(&engine), store.clone());
+            Box::pin(async move {
+                let failed = |error: StorageError| error.to_string();
+                store.keep_replaced(file, &name).await.map_err(failed)?;
+                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let mut imported = Imported {
+                    kind: report.kind.to_owned(),
+                    summary: report.summary(),
+                    notes: report.notes.clone(),
+                    changes: None,
+                    version: None,
+                };
+                if report.kind == "documents" {
+                    let before = store.replaced_chunks(file).await.map_err(failed)?;
+                    let now = store.chunks(Some(&name)).await.map_err(failed)?;
+                    let now: Vec<Chunk> = now.into_iter().map(|stored| stored.chunk).collect();
+                    let documents = store.documents().await.map_err(failed)?;
+                    let changes = changes(&before, &now);
+                    // A file that changed nothing leaves nothing to undo.
+                    let changed = changes.is_new || changes.added + changes.removed > 0;
+                    let version = documents.into_iter().find(|document| document.name == name);
+                    imported.version = version.map(|document| document.version).filter(|_| changed);
+                    imported.changes = Some(changes);
+                }
+                Ok(imported)
+            })
+        })
+    }
+
     /// What the console does with an uploaded file.
     fn upload(&self) -> UploadFn {
         let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
@@ -150,6 +212,29 @@ impl App {
             })
         })
     }
+}
+
+async fn forget_sessions(store: Store) {
+    loop {
+        tokio::time::sleep(SESSIONS_UPKEEP).await;
+        if let Err(error) = store.delete_expired_sessions(Utc::now()).await {
+            tracing::error!(%error, "log-ins that are over cannot be forgotten");
+        }
+    }
+}
+
+/// What a document's passages are now against what they were; both as JSON.
+fn changes(before: &[String], now: &[Chunk]) -> Changes {
+    let texts = before.iter().filter_map(|json| serde_json::from_str::<Chunk>(json).ok());
+    let mut left: Vec<String> = texts.map(|chunk| chunk.search_text).collect();
+    let mut unchanged = 0;
+    for chunk in now {
+        if let Some(at) = left.iter().position(|text| *text == chunk.search_text) {
+            left.swap_remove(at);
+            unchanged += 1;
+        }
+    }
+    Changes { is_new: before.is_empty(), added: now.len() - unchanged, removed: left.len(), unchanged }
 }
 
 /// Brings changes of documents and records into the conversations.

@@ -58,7 +58,7 @@ pub async fn run(config: &Config, subject: Subject, options: &Options) -> anyhow
         Subject::Sentiment => train_sentiment(config, options).await,
         Subject::Reader => {
             refuse_file(&options.out)?;
-            train_reader::run(config, &options.data, &options.out, options.layers, options.json).await
+            Box::pin(train_reader::run(config, &options.data, &options.out, options.layers, options.json)).await
         }
     }
 }

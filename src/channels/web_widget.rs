@@ -42,7 +42,7 @@ use crate::{
     conversation::State as ConversationState,
     dispatch::Dispatcher,
     live::LiveHub,
-    message::{Channel, Inbound, Language},
+    message::{Channel, Inbound, Language, Origin},
     storage::Store,
 };
 
@@ -184,6 +184,8 @@ async fn post_message(
         customer: None,
         language_hint: language,
         received_at: Utc::now(),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     let new = state.dispatcher.accept(&inbound).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, duplicate: !new })))

@@ -43,6 +43,7 @@ impl<S: Sync> FromRequestParts<S> for Locale {
 pub(super) enum Section {
     Overview,
     Conversations,
+    SetAside,
     Documents,
     People,
     None,
@@ -59,6 +60,8 @@ pub(super) struct Layout {
     pub(super) user: Option<User>,
     /// Conversations that wait for a person.
     pub(super) waiting: i64,
+    /// Messages that could not be read or answered.
+    pub(super) set_aside: i64,
 }
 
 impl Layout {
@@ -72,6 +75,7 @@ impl Layout {
             section: Section::None,
             user: None,
             waiting: 0,
+            set_aside: 0,
         }
     }
 
@@ -84,7 +88,9 @@ impl Layout {
         title: &str,
     ) -> PageResult<Self> {
         let waiting = state.store.conversation_counts().await?.waiting;
-        Ok(Self { section, user: Some(staff.user.clone()), waiting, ..Self::for_guest(locale, title) })
+        let set_aside = state.store.set_aside_count().await?;
+        let user = Some(staff.user.clone());
+        Ok(Self { section, user, waiting, set_aside, ..Self::for_guest(locale, title) })
     }
 
     pub(super) fn is(&self, section: Section) -> bool {
@@ -142,6 +148,13 @@ impl Layout {
     /// How long ago, as `5 min ago`.
     pub(super) fn ago(&self, at: &Timestamp) -> String {
         ago(self.t, Utc::now(), *at)
+    }
+
+    /// A span of time as `5 min`.
+    pub(super) fn lasting(&self, since: &Timestamp) -> String {
+        let minutes = (Utc::now() - *since).num_minutes().max(0);
+        let (text, n) = if minutes < 120 { (self.t.minutes, minutes) } else { (self.t.hours, minutes / 60) };
+        self.numbered(text, &n)
     }
 
     /// Date and time for a `datetime` attribute; the script shows it in the reader's time zone.

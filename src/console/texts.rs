@@ -115,6 +115,8 @@ texts! {
     back_to_list: "All conversations", "全部对话";
     transcript: "Transcript", "对话记录";
     transcript_empty: "No messages yet.", "还没有消息。";
+    rated_good: "Rated as helpful", "评价：有帮助";
+    rated_bad: "Rated as not helpful", "评价：没有帮助";
     author_shopper: "Shopper", "顾客";
     author_bot: "Bot", "机器人";
     author_staff: "Staff", "客服";
@@ -126,12 +128,31 @@ texts! {
     reply_hint: "Your reply takes the conversation over; the bot stays silent until you hand it back.", "回复即接管对话；交还之前机器人不再回答。";
     reply_placeholder: "Write a reply …", "输入回复……";
     send: "Send", "发送";
+    answers_now: "{name} is answering", "{name} 正在接待";
+    waits_since: "number {n} in the queue, waiting for {time}", "排在第 {n} 位，已等待 {time}";
+    minutes: "{n} min", "{n} 分钟";
+    hours: "{n} h", "{n} 小时";
+    wish_list: "Left a message for a person", "给人工留了言";
+    wish_left: "Left a message for a person", "给人工留了言";
+    desk_open: "Within your hours: shoppers are told their place in the queue.", "现在是工作时间：顾客会看到自己的排队位置。";
+    desk_closed: "Outside of your hours: shoppers are told that you are back {time}.", "现在是非工作时间：顾客会得知您{time}上班。";
+    locked: "{name} is answering and wrote {time}. Your reply was not sent.", "{name} 正在接待，{time}有操作。您的回复没有发送。";
+    take_anyway: "Take over anyway and send", "仍然接管并发送";
+    keep_note: "Keep as a note", "存为内部备注";
+    note: "Note for colleagues", "内部备注";
     reply_empty: "Write something before you send it.", "请先输入内容再发送。";
     reply_too_long: "The reply has {n} characters and may have at most {max}. Shorten it or send it in parts.", "回复有 {n} 个字符，最多 {max} 个。请缩短或分几次发送。";
     read_only: "You can read this conversation. To answer, ask the owner for the role Agent.", "您可以查看此对话。如需回复，请向所有者申请“客服”角色。";
-    notice_taken: "{name} took the conversation over.", "{name} 接管了对话。";
-    notice_returned: "{name} handed the conversation back to the bot.", "{name} 将对话交还给机器人。";
-    notice_closed: "{name} closed the conversation.", "{name} 结束了对话。";
+
+    // Set aside
+    set_aside: "Set aside", "待处理消息";
+    set_aside_hint: "Messages that could not be read, or whose answer failed three times. The shopper got no answer: write to them, or try again once the cause is mended.", "无法读取，或三次回复都失败的消息。顾客没有收到回复：请直接联系顾客，或在排除原因后重试。";
+    set_aside_empty: "Nothing is set aside.", "没有待处理的消息。";
+    set_aside_content: "Message", "消息";
+    set_aside_error: "What went wrong", "失败原因";
+    set_aside_received: "Received", "收到时间";
+    set_aside_unread: "Could not be read:", "无法读取：";
+    set_aside_again: "Try again", "重试";
 
     // Why the bot said what it said
     why: "Why", "依据";

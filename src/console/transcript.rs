@@ -9,12 +9,14 @@ use crate::{
 /// One message as the page shows it.
 pub(super) struct Bubble {
     pub(super) id: i64,
-    /// Class of the style: `shopper`, `bot`, `staff` or `system`.
+    /// Class of the style: `shopper`, `bot`, `staff`, `note` or `system`.
     pub(super) side: &'static str,
     pub(super) who: String,
     pub(super) text: String,
     pub(super) at: Timestamp,
     pub(super) products: Vec<Product>,
+    /// Sign and name of what the shopper's tap said.
+    pub(super) rating: Option<(&'static str, &'static str)>,
     pub(super) why: Option<Why>,
 }
 
@@ -60,8 +62,8 @@ pub(super) fn bubbles(l: &Layout, messages: Vec<StoredMessage>) -> Vec<Bubble> {
 
 fn bubble(l: &Layout, message: StoredMessage) -> Bubble {
     let who = match (message.author, message.author_name) {
-        (Author::Staff, Some(name)) => name,
-        (Author::Staff, None) => l.t.author_staff.to_owned(),
+        (Author::Staff | Author::Note, Some(name)) => name,
+        (Author::Staff | Author::Note, None) => l.t.author_staff.to_owned(),
         (Author::Shopper, _) => l.t.author_shopper.to_owned(),
         (Author::Bot, _) => l.t.author_bot.to_owned(),
         (Author::System, _) => String::new(),
@@ -72,6 +74,7 @@ fn bubble(l: &Layout, message: StoredMessage) -> Bubble {
         who,
         text: message.text,
         at: message.at,
+        rating: message.rating.map(|good| if good { ("👍", l.t.rated_good) } else { ("👎", l.t.rated_bad) }),
         products: message.reply.iter().flat_map(products).collect(),
         why: message.reply.map(|reply| why(l, reply)),
     }

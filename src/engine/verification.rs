@@ -4,7 +4,7 @@
 use chrono::Duration;
 use minijinja::context;
 
-use super::{Asked, Engine, EngineError, Said};
+use super::{Asked, Engine, EngineError, Said, people::hand_over};
 use crate::{
     catalog::{Order, Product},
     conversation::{Conversation, PendingVerification},
@@ -50,7 +50,7 @@ impl Engine {
         let day_ago = self.now() - Duration::days(1);
         let failures = self.store.verification_failures(&order_id, day_ago..self.now()).await?;
         if pending.failures >= PROOFS_MAX || failures >= i64::from(PROOFS_MAX) {
-            return Ok(Some(self.hand_over(asked, Phrase::VerifyLocked)));
+            return Ok(Some(hand_over(Phrase::VerifyLocked)));
         }
         let order = self.store.order(&order_id).await?;
         let contacts = if contacts.is_empty() { vec![contact] } else { contacts };
@@ -79,7 +79,7 @@ impl Engine {
         pending.contact = None;
         let left = PROOFS_MAX.saturating_sub(pending.failures);
         if left == 0 {
-            return Ok(self.hand_over(asked, Phrase::VerifyLocked));
+            return Ok(hand_over(Phrase::VerifyLocked));
         }
         conversation.memory.verification = Some(pending);
         let text = self.prompts.say(asked.language, Phrase::VerifyFailed, context! { left });
@@ -129,7 +129,7 @@ impl Engine {
         Ok(self.tell(asked, &meant))
     }
 
-    fn tell(&self, asked: &Asked<'_>, orders: &[&Order]) -> Said {
+    pub(super) fn tell(&self, asked: &Asked<'_>, orders: &[&Order]) -> Said {
         let mut lines: Vec<String> = orders
             .iter()
             .take(3)

@@ -24,6 +24,16 @@ pub enum VectorError {
     Qdrant(Box<qdrant_client::QdrantError>),
 }
 
+impl VectorError {
+    /// Whether the same search may succeed later: the server is away or busy.
+    pub fn is_passing(&self) -> bool {
+        /// Of gRPC: cancelled, deadline exceeded, resource exhausted, aborted, unavailable.
+        const PASSING: [i32; 5] = [1, 4, 8, 10, 14];
+        let Self::Qdrant(error) = self;
+        matches!(&**error, qdrant_client::QdrantError::ResponseError { status } if PASSING.contains(&(status.code() as i32)))
+    }
+}
+
 /// The server's words without the headers of its response.
 fn reason(error: &qdrant_client::QdrantError) -> String {
     match error {

@@ -221,14 +221,19 @@ impl Store {
         Ok(deleted.rows_affected())
     }
 
-    /// A session's record, unless it has expired by `now`.
+    /// A session's record, unless it has expired by `now`. One that has expired is deleted, so that a clock which is put
+    /// back does not bring it back.
     pub async fn session(&self, id: &str, now: Timestamp) -> Result<Option<String>> {
-        let row = sqlx::query("SELECT record_json FROM sessions WHERE id = $1 AND expires_at > $2")
+        let row = sqlx::query("SELECT record_json, expires_at FROM sessions WHERE id = $1")
             .bind(id)
-            .bind(millis(now))
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(row.try_get("record_json")?)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        if row.try_get::<i64, _>("expires_at")? <= millis(now) {
+            self.delete_session(id).await?;
+            return Ok(None);
+        }
+        Ok(Some(row.try_get("record_json")?))
     }
 
     /// Ends a session.

@@ -1,14 +1,17 @@
-//! Inbox, transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
+//! Transcripts and outbox. A turn is one transaction: inbox row done, both messages, the conversation's new
 //! state and the outbox row, all or nothing.
 
 use std::ops::Range;
 
 use sqlx::{Row, any::AnyRow};
 
-use super::{Result, Store, WriteTransaction, from_json, millis, parse_language, parse_name, timestamp, to_json};
+use super::{
+    Gathered, Result, Store, WriteTransaction, from_json, handover::standing_from_row, millis, parse_language,
+    parse_name, timestamp, to_json,
+};
 use crate::{
-    conversation::{Conversation, Event, Memory, State},
-    message::{Channel, Inbound, Language, Reply, Timestamp},
+    conversation::{Conversation, Event, Memory, Standing, State},
+    message::{Channel, Effect, Language, Reply, Timestamp},
 };
 
 /// Who wrote a message of a transcript.
@@ -22,6 +25,8 @@ pub enum Author {
     Staff,
     /// A notice such as "taken over by Ana".
     System,
+    /// Somebody of the staff, for colleagues alone.
+    Note,
 }
 
 impl Author {
@@ -32,29 +37,24 @@ impl Author {
             Self::Bot => "bot",
             Self::Staff => "staff",
             Self::System => "system",
+            Self::Note => "note",
         }
+    }
+
+    /// Whether the shopper reads what this author writes; the rest is for staff alone.
+    pub fn is_public(self) -> bool {
+        matches!(self, Self::Shopper | Self::Bot | Self::Staff)
     }
 }
 
 impl std::str::FromStr for Author {
     type Err = crate::message::UnknownName;
     fn from_str(value: &str) -> std::result::Result<Self, Self::Err> {
-        [Self::Shopper, Self::Bot, Self::Staff, Self::System]
+        [Self::Shopper, Self::Bot, Self::Staff, Self::System, Self::Note]
             .into_iter()
             .find(|author| author.as_str() == value)
             .ok_or_else(|| crate::message::UnknownName { what: "author", value: value.to_owned() })
     }
-}
-
-/// An update that waits for its turn.
-#[derive(Debug, Clone)]
-pub struct PendingInbound {
-    /// Inbox row.
-    pub id: i64,
-    /// The message.
-    pub inbound: Inbound,
-    /// Tries so far.
-    pub attempts: i64,
 }
 
 /// What became of an accepted update, for a channel that shows it to the shopper.
@@ -97,6 +97,8 @@ pub struct StoredMessage {
     pub reply: Option<Reply>,
     /// When.
     pub at: Timestamp,
+    /// What the shopper's tap said of it.
+    pub rating: Option<bool>,
 }
 
 /// Which conversations to list.
@@ -104,6 +106,8 @@ pub struct StoredMessage {
 pub struct ConversationFilter {
     /// Only in this state.
     pub state: Option<State>,
+    /// Only those whose shopper left a wish for a person that nobody has met yet.
+    pub wish_left: bool,
     /// Only with this text in a message.
     pub search: Option<String>,
     /// Most rows.
@@ -121,8 +125,10 @@ pub struct ConversationSummary {
     pub channel: Channel,
     /// The chat within the channel.
     pub chat: String,
-    /// Who has the word.
-    pub state: State,
+    /// Who has the word, and since when.
+    pub standing: Standing,
+    /// A wish for a person that nobody has met yet, and since when.
+    pub wish_left_at: Option<Timestamp>,
     /// The shopper's language.
     pub language: Language,
     /// Verified customer.
@@ -151,59 +157,6 @@ pub struct OutboxItem {
 }
 
 impl Store {
-    /// Keeps an update for its turn. `None`: it had been kept before, so there is nothing to do but acknowledge it.
-    pub async fn accept(&self, inbound: &Inbound) -> Result<Option<i64>> {
-        let mut tx = self.write().await?;
-        let row = sqlx::query(
-            "INSERT INTO inbox (channel, chat, update_id, inbound_json, state, attempts, received_at)
-             VALUES ($1, $2, $3, $4, 'pending', 0, $5)
-             ON CONFLICT (channel, chat, update_id) DO NOTHING RETURNING id",
-        )
-        .bind(inbound.channel.as_str())
-        .bind(&inbound.chat)
-        .bind(&inbound.update_id)
-        .bind(to_json(inbound)?)
-        .bind(millis(inbound.received_at))
-        .fetch_optional(&mut *tx.transaction)
-        .await?;
-        let id = row.map(|row| row.try_get("id")).transpose()?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Updates that wait, oldest first.
-    pub async fn pending_inbound(&self, limit: i64) -> Result<Vec<PendingInbound>> {
-        let rows =
-            sqlx::query("SELECT id, inbound_json, attempts FROM inbox WHERE state = 'pending' ORDER BY id LIMIT $1")
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(PendingInbound {
-                    id: row.try_get("id")?,
-                    inbound: from_json("inbound message", row.try_get("inbound_json")?)?,
-                    attempts: row.try_get("attempts")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Notes that a turn failed; after `attempts_max` tries the update is set aside for staff to see.
-    pub async fn inbound_failed(&self, inbox_id: i64, error: &str, attempts_max: i64) -> Result<()> {
-        let mut tx = self.write().await?;
-        sqlx::query(
-            "UPDATE inbox SET attempts = attempts + 1, error = $2,
-                 state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'pending' END WHERE id = $1",
-        )
-        .bind(inbox_id)
-        .bind(error)
-        .bind(attempts_max)
-        .execute(&mut *tx.transaction)
-        .await?;
-        tx.commit().await
-    }
-
     /// Receipts of a chat: the updates that became messages after the message `after`, and all that were set aside.
     pub async fn receipts(&self, channel: Channel, chat: &str, after: i64) -> Result<Vec<Receipt>> {
         let rows = sqlx::query(
@@ -240,6 +193,15 @@ impl Store {
     /// silent, also because a person took the word while the reply was being made. Does nothing twice: a row that is
     /// done already gives `None`.
     pub async fn commit_turn(&self, turn: &TurnOutcome<'_>) -> Result<Option<(i64, Option<i64>)>> {
+        self.commit_gathered_turn(turn, &Gathered::default()).await
+    }
+
+    /// The same for a turn made of several updates or of more than words: all of it is done with the turn, or none.
+    pub async fn commit_gathered_turn(
+        &self,
+        turn: &TurnOutcome<'_>,
+        gathered: &Gathered<'_>,
+    ) -> Result<Option<(i64, Option<i64>)>> {
         let mut tx = self.write().await?;
         let done = sqlx::query(
             "UPDATE inbox SET state = 'done', inbound_json = '{}', error = NULL WHERE id = $1 AND state = 'pending'",
@@ -250,18 +212,27 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        let (conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
-        let mut state = state.after(Event::ShopperWrote);
+        let (mut conversation_id, state) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        let mut state = state.after(&Event::ShopperWrote);
+        if turn.reply.is_some_and(|reply| reply.effect == Some(Effect::Erase)) && state.bot_answers() {
+            tx.erase_chat(conversation_id, turn.inbox_id).await?;
+            (conversation_id, _) = tx.touch_conversation(turn.conversation, turn.at).await?;
+        }
+        if turn.reply.is_some() && turn.conversation.memory.wish_left {
+            state = state.after(&Event::ShopperReturned);
+            tx.note_wish_left(conversation_id, turn.at).await?;
+        }
         let shopper_id =
             tx.add_message(conversation_id, Author::Shopper, None, turn.shopper_text, None, turn.at).await?;
         tx.note_receipt(turn.inbox_id, shopper_id).await?;
+        tx.keep_gathered(gathered, shopper_id).await?;
         let mut bot_id = None;
         if let Some(reply) = turn.reply.filter(|_| state.bot_answers()) {
             let id = tx.add_message(conversation_id, Author::Bot, None, &reply.text, Some(reply), turn.at).await?;
             tx.queue_delivery(turn.conversation, id).await?;
             bot_id = Some(id);
             if reply.handoff {
-                state = state.after(Event::HandedOver);
+                state = state.after(&Event::HandedOver);
             }
         }
         tx.set_state(conversation_id, state, turn.at).await?;
@@ -269,46 +240,10 @@ impl Store {
         Ok(Some((shopper_id, bot_id)))
     }
 
-    /// A message of staff to the shopper; the bot falls silent.
-    pub async fn staff_reply(&self, conversation_id: i64, name: &str, text: &str, at: Timestamp) -> Result<i64> {
-        let mut tx = self.write().await?;
-        let id = tx.add_message(conversation_id, Author::Staff, Some(name), text, None, at).await?;
-        let row = sqlx::query("SELECT * FROM conversations WHERE id = $1")
-            .bind(conversation_id)
-            .fetch_one(&mut *tx.transaction)
-            .await?;
-        let conversation = conversation_from_row(&row)?;
-        tx.queue_delivery(&conversation, id).await?;
-        tx.set_state(conversation_id, conversation.state.after(Event::StaffJoined), at).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Something that staff did to a conversation, with a notice in the transcript that the shopper does not get.
-    pub async fn conversation_event(
-        &self,
-        conversation_id: i64,
-        event: Event,
-        notice: &str,
-        at: Timestamp,
-    ) -> Result<State> {
-        let mut tx = self.write().await?;
-        tx.add_message(conversation_id, Author::System, None, notice, None, at).await?;
-        let row = sqlx::query("SELECT state FROM conversations WHERE id = $1")
-            .bind(conversation_id)
-            .fetch_one(&mut *tx.transaction)
-            .await?;
-        let state: State = parse_name("state", row.try_get("state")?)?;
-        let state = state.after(event);
-        tx.set_state(conversation_id, state, at).await?;
-        tx.commit().await?;
-        Ok(state)
-    }
-
     /// Messages of a conversation after the message `after` (0: all), oldest first.
     pub async fn messages(&self, conversation_id: i64, after: i64) -> Result<Vec<StoredMessage>> {
         let rows = sqlx::query(
-            "SELECT id, author, author_name, text, reply_json, at FROM messages
+            "SELECT id, author, author_name, text, reply_json, at, rating FROM messages
              WHERE conversation_id = $1 AND id > $2 ORDER BY id",
         )
         .bind(conversation_id)
@@ -330,26 +265,29 @@ impl Store {
              WHERE ($1 = '' OR state = $1)
                AND ($2 = '' OR EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
                                        AND LOWER(text) LIKE $2 ESCAPE '\\'))
+               AND ($5 = 0 OR (wish_left_at IS NOT NULL AND state = 'bot'))
              ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4",
         )
         .bind(filter.state.map_or("", State::as_str))
         .bind(pattern)
         .bind(filter.limit)
         .bind(filter.offset)
+        .bind(i64::from(filter.wish_left))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(summary_from_row).collect()
     }
 
     /// The oldest waiting reply of each chat of `channel` that may be tried at `now`, oldest first. A chat whose oldest
-    /// reply has to wait gives none, so that its order is kept.
+    /// reply has to wait gives none, so that its order is kept. A wait that began after `now` was set by a clock that has
+    /// been put back, and is over.
     pub async fn pending_outbox(&self, channel: Channel, now: Timestamp, limit: i64) -> Result<Vec<OutboxItem>> {
         let rows = sqlx::query(
             "SELECT outbox.id AS outbox_id, outbox.chat, outbox.attempts, messages.id, messages.author,
-                 messages.author_name, messages.text, messages.reply_json, messages.at
+                 messages.author_name, messages.text, messages.reply_json, messages.at, messages.rating
              FROM (SELECT MIN(id) AS id FROM outbox WHERE channel = $1 AND state = 'pending' GROUP BY chat) AS oldest
              JOIN outbox ON outbox.id = oldest.id JOIN messages ON messages.id = outbox.message_id
-             WHERE outbox.not_before <= $2 ORDER BY outbox.id LIMIT $3",
+             WHERE outbox.not_before <= $2 OR outbox.noted_at > $2 ORDER BY outbox.id LIMIT $3",
         )
         .bind(channel.as_str())
         .bind(millis(now))
@@ -368,26 +306,38 @@ impl Store {
             .collect()
     }
 
-    /// Notes that a reply was delivered.
-    pub async fn outbox_sent(&self, outbox_id: i64) -> Result<()> {
+    /// Notes that replies were delivered.
+    pub async fn outbox_sent(&self, outbox_ids: &[i64]) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
-            .bind(outbox_id)
-            .execute(&mut *tx.transaction)
-            .await?;
+        for id in outbox_ids {
+            sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
+                .bind(id)
+                .execute(&mut *tx.transaction)
+                .await?;
+        }
         tx.commit().await
     }
 
-    /// Notes that a delivery failed: tried again from `retry_at` on, or given up for good when there is none.
-    pub async fn outbox_failed(&self, outbox_id: i64, error: &str, retry_at: Option<Timestamp>) -> Result<()> {
+    /// Notes at `at` that a delivery failed: tried again from `retry_at` on, or given up for good when there is none.
+    pub async fn outbox_failed(
+        &self,
+        outbox_id: i64,
+        error: &str,
+        at: Timestamp,
+        retry_at: Option<Timestamp>,
+    ) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE outbox SET attempts = attempts + 1, error = $2, not_before = $3, state = $4 WHERE id = $1")
-            .bind(outbox_id)
-            .bind(error)
-            .bind(retry_at.map_or(0, millis))
-            .bind(if retry_at.is_some() { "pending" } else { "failed" })
-            .execute(&mut *tx.transaction)
-            .await?;
+        sqlx::query(
+            "UPDATE outbox SET attempts = attempts + 1, error = $2, not_before = $3, noted_at = $4, state = $5
+             WHERE id = $1",
+        )
+        .bind(outbox_id)
+        .bind(error)
+        .bind(retry_at.map_or(0, millis))
+        .bind(millis(at))
+        .bind(if retry_at.is_some() { "pending" } else { "failed" })
+        .execute(&mut *tx.transaction)
+        .await?;
         tx.commit().await
     }
 
@@ -437,7 +387,7 @@ impl WriteTransaction<'_> {
         Ok((row.try_get("id")?, parse_name("state", row.try_get("state")?)?))
     }
 
-    async fn add_message(
+    pub(super) async fn add_message(
         &mut self,
         conversation_id: i64,
         author: Author,
@@ -461,7 +411,7 @@ impl WriteTransaction<'_> {
         Ok(row.try_get("id")?)
     }
 
-    async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
+    pub(super) async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
         sqlx::query("UPDATE inbox SET message_id = $2 WHERE id = $1")
             .bind(inbox_id)
             .bind(message_id)
@@ -471,7 +421,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Telegram has to be called; the widget and the terminal read the transcript itself.
-    async fn queue_delivery(&mut self, conversation: &Conversation, message_id: i64) -> Result<()> {
+    pub(super) async fn queue_delivery(&mut self, conversation: &Conversation, message_id: i64) -> Result<()> {
         if conversation.channel != Channel::Telegram {
             return Ok(());
         }
@@ -488,17 +438,22 @@ impl WriteTransaction<'_> {
     }
 
     async fn set_state(&mut self, conversation_id: i64, state: State, at: Timestamp) -> Result<()> {
-        sqlx::query("UPDATE conversations SET state = $2, updated_at = $3 WHERE id = $1")
-            .bind(conversation_id)
-            .bind(state.as_str())
-            .bind(millis(at))
-            .execute(&mut *self.transaction)
-            .await?;
+        // In an UPDATE the right-hand sides are the old values.
+        sqlx::query(
+            "UPDATE conversations SET state = $2, updated_at = $3,
+                 state_since = CASE WHEN state = $2 THEN state_since ELSE $3 END,
+                 holder_json = CASE WHEN state = $2 THEN holder_json ELSE NULL END WHERE id = $1",
+        )
+        .bind(conversation_id)
+        .bind(state.as_str())
+        .bind(millis(at))
+        .execute(&mut *self.transaction)
+        .await?;
         Ok(())
     }
 }
 
-fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
+pub(super) fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
     Ok(Conversation {
         id: row.try_get("id")?,
         channel: parse_name("channel", row.try_get("channel")?)?,
@@ -510,7 +465,7 @@ fn conversation_from_row(row: &AnyRow) -> Result<Conversation> {
     })
 }
 
-fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
+pub(super) fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
     let reply: Option<String> = row.try_get("reply_json")?;
     Ok(StoredMessage {
         id: row.try_get("id")?,
@@ -519,6 +474,7 @@ fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
         text: row.try_get("text")?,
         reply: reply.map(|text| from_json("reply", &text)).transpose()?,
         at: timestamp(row, "at")?,
+        rating: row.try_get::<Option<i64>, _>("rating")?.map(|rating| rating > 0),
     })
 }
 
@@ -527,7 +483,8 @@ fn summary_from_row(row: &AnyRow) -> Result<ConversationSummary> {
         id: row.try_get("id")?,
         channel: parse_name("channel", row.try_get("channel")?)?,
         chat: row.try_get("chat")?,
-        state: parse_name("state", row.try_get("state")?)?,
+        standing: standing_from_row(row)?,
+        wish_left_at: row.try_get::<Option<i64>, _>("wish_left_at")?.and_then(Timestamp::from_timestamp_millis),
         language: parse_language(row.try_get("language")?)?,
         customer: row.try_get("customer")?,
         messages: row.try_get("message_count")?,

@@ -34,11 +34,12 @@ const ALLOWED: &[(&str, &str)] = &[
          recommend retrieval storage",
     ),
     ("dispatch", "conversation engine live message storage telemetry"),
-    ("channels", "catalog config conversation dispatch engine live message storage"),
+    ("desk", "config conversation live message prompts storage"),
+    ("channels", "catalog config conversation desk dispatch engine live message storage"),
     ("bench", "app config inference knowledge message models retrieval storage"),
     ("forecast", ""),
     ("evaluation", "forecast inference intents language message privacy recommend retrieval"),
-    ("console", "catalog conversation knowledge live message storage telemetry"),
+    ("console", "catalog config conversation desk knowledge live message privacy storage telemetry"),
 ];
 
 /// Words that only the files of one part may contain.

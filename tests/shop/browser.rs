@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use shoptalk::{
     catalog::{Money, Product},
     conversation::Conversation,
-    message::{Channel, Citation, Inbound, Language, LatencyMs, ProductCard, Reply, Route, Sentiment, Trace},
+    message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, ProductCard, Reply, Route, Sentiment, Trace},
     storage::{Store, StoredProduct, TurnOutcome},
 };
 
@@ -108,6 +108,8 @@ async fn converse(store: &Store, id: &str, text: &str, reply: &Reply) {
         customer: None,
         language_hint: None,
         received_at: Utc::now(),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     };
     let inbox_id = store.accept(&inbound).await.unwrap().unwrap();
     let conversation = Conversation::new(Channel::Widget, chat);
@@ -146,6 +148,7 @@ fn reply(text: &str, route: Route) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: vec![],
+        effect: None,
         trace: Trace::default(),
     }
 }

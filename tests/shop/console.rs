@@ -16,11 +16,14 @@ use reqwest::{
     redirect::Policy,
 };
 use shoptalk::{
+    config::HandoffConfig,
     console::{self, ConsoleState, UploadFn, UploadReport},
     conversation::Conversation,
+    desk::Desk,
     knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
     live::LiveHub,
-    message::{Channel, Citation, Inbound, Language, LatencyMs, PassageTrace, Reply, Route, Sentiment, Trace},
+    message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, PassageTrace, Reply, Route, Sentiment, Trace},
+    prompts::Prompts,
     storage::{DocumentWrite, Role, Store, TurnOutcome},
     telemetry::{Health, HealthFn, ModelState, Status},
 };
@@ -48,7 +51,10 @@ impl TestConsole {
         let store = Store::open(dir.path()).await.unwrap();
         let live = LiveHub::default();
         let shutdown = CancellationToken::new();
-        let state = ConsoleState::new(store.clone(), live.clone(), fake_upload(), fake_health(), shutdown.clone());
+        let prompts = Arc::new(Prompts::load(None).unwrap());
+        let desk = Desk::new(store.clone(), live.clone(), prompts, HandoffConfig::default());
+        let state =
+            ConsoleState::new(store.clone(), live.clone(), desk, fake_upload(), fake_health(), shutdown.clone());
         let service = console::router(state).into_make_service_with_connect_info::<SocketAddr>();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,6 +79,11 @@ impl TestConsole {
 
     /// One turn in a chat; returns the conversation's id.
     async fn turn(&self, channel: Channel, chat: &str, text: &str, reply: &Reply) -> i64 {
+        self.turn_of(&Conversation::new(channel, chat), text, reply).await
+    }
+
+    async fn turn_of(&self, conversation: &Conversation, text: &str, reply: &Reply) -> i64 {
+        let (channel, chat) = (conversation.channel, conversation.chat.as_str());
         let inbound = Inbound {
             channel,
             chat: chat.to_owned(),
@@ -81,15 +92,11 @@ impl TestConsole {
             customer: None,
             language_hint: None,
             received_at: Utc::now(),
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let inbox_id = self.store.accept(&inbound).await.unwrap().unwrap();
-        let outcome = TurnOutcome {
-            inbox_id,
-            conversation: &Conversation::new(channel, chat),
-            shopper_text: text,
-            reply: Some(reply),
-            at: Utc::now(),
-        };
+        let outcome = TurnOutcome { inbox_id, conversation, shopper_text: text, reply: Some(reply), at: Utc::now() };
         self.store.commit_turn(&outcome).await.unwrap();
         self.store.conversation(channel, chat).await.unwrap().unwrap().id
     }
@@ -216,6 +223,7 @@ fn reply(text: &str) -> Reply {
         generated: true,
         latency_ms: LatencyMs { first: 120, total: 840 },
         suggestions: vec![],
+        effect: None,
         trace: Trace {
             merchant_intent: None,
             query: "return boots".to_owned(),
@@ -234,6 +242,7 @@ fn reply(text: &str) -> Reply {
             encoder: "test-encoder".to_owned(),
             knowledge_version: 1,
             reranked: true,
+            queue: None,
             model: Some("test-model".to_owned()),
             prompt: Some("answer v3".to_owned()),
         },

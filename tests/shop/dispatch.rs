@@ -6,7 +6,7 @@ use shoptalk::{
     app::{App, Models},
     config::{Config, ModelsConfig, Secret},
     conversation::Conversation,
-    message::{Channel, Inbound},
+    message::{Channel, Inbound, Origin},
     storage::{Author, Store},
 };
 use sqlx::Executor;
@@ -38,6 +38,8 @@ fn inbound(chat: &str, number: usize) -> Inbound {
         customer: None,
         language_hint: None,
         received_at: Utc::now(),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     }
 }
 

@@ -2,16 +2,20 @@
 
 mod architecture;
 mod browser;
+mod chats;
 mod command_line;
 mod console;
 mod conversations;
 mod dispatch;
+mod handover;
 mod health;
 mod evaluation;
+mod faults;
 mod inference;
 mod intents;
 mod knowledge;
 mod models;
+mod queue;
 mod recommend;
 mod replay;
 mod remote_model;

@@ -9,7 +9,7 @@ use shoptalk::{
     catalog::OrderStatus,
     config::{Config, ModelsConfig},
     engine::{Clock, StoredTurn},
-    message::{Channel, Inbound, Route},
+    message::{Channel, Inbound, Origin, Route},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,8 @@ async fn converse(app: &App) {
             customer: None,
             language_hint: None,
             received_at: Utc::now(),
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         assert!(app.dispatcher.accept(&inbound).await.unwrap());
     }
@@ -59,7 +61,7 @@ async fn converse(app: &App) {
 }
 
 async fn replayed(dir: &tempfile::TempDir, conversation: i64) -> Vec<shoptalk::app::replay::Replayed> {
-    let turn = Arc::new(Mutex::new(StoredTurn { at: Utc::now(), reranked: false }));
+    let turn = Arc::new(Mutex::new(StoredTurn { at: Utc::now(), reranked: false, queue: None }));
     let app = App::open_at(config(dir), Models::All, Clock::Replay(Arc::clone(&turn))).await.unwrap();
     replay(&app, &turn, conversation).await.unwrap()
 }

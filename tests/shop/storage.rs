@@ -4,13 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use shoptalk::{
     catalog::{EventKind, Money, Order, OrderItem, OrderStatus, Product, Review, ShopEvent},
-    conversation::{Conversation, Event, State},
+    conversation::{Conversation, Event, Staff, State},
     knowledge::{
         Chunk, ChunkKind,
         vectors::{PartKind, PartVector, PassageVectors},
     },
-    message::{Channel, Inbound, Language, LatencyMs, Reply, Route, Sentiment, Trace},
-    storage::{Author, ConversationFilter, DocumentWrite, Role, Store, StoredProduct, TurnOutcome},
+    message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Timestamp, Trace},
+    storage::{Acted, Author, ConversationFilter, DocumentWrite, Role, StaffAct, Store, StoredProduct, TurnOutcome},
 };
 
 use crate::support::databases::{Database, on_each_database};
@@ -28,6 +28,8 @@ fn inbound(channel: Channel, chat: &str, update_id: &str) -> Inbound {
         customer: None,
         language_hint: None,
         received_at: at(0),
+        attachments: Vec::new(),
+        origin: Origin::default(),
     }
 }
 
@@ -46,6 +48,7 @@ fn reply(text: &str, handoff: bool) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: vec![],
+        effect: None,
         trace: Trace::default(),
     }
 }
@@ -138,6 +141,71 @@ async fn a_turn_is_reply_transcript_receipt_and_delivery_together() {
     .await;
 }
 
+async fn act(store: &Store, conversation_id: i64, event: Event, at: Timestamp) -> Acted {
+    let (words, notice, says, update, unchanged) = (None, Some("a notice"), None, None, None);
+    store.act(&StaffAct { conversation_id, event, words, notice, says, update, unchanged, at }).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_act_of_staff_is_locked_counted_once_and_kept_with_its_wait() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        turn(store, Channel::Telegram, "a", "1", Some(&reply("a colleague comes", true))).await;
+        let id = store.conversation(Channel::Telegram, "a").await.unwrap().unwrap().id;
+        let attended = store.attended().await.unwrap();
+        let since = attended[0].standing.since;
+        assert_eq!((attended.len(), attended[0].standing.state), (1, State::Waiting));
+        let (ana, bo) = (Staff::new("console", 1, "Ana"), Staff::new("telegram", 1, "Bo"));
+        let later = |minutes| since + TimeDelta::minutes(minutes);
+        let answer = |staff: &Staff| Event::StaffAnswered(staff.clone());
+        let said = StaffAct {
+            conversation_id: id,
+            event: answer(&bo),
+            words: Some("Hello, Bo here."),
+            notice: None,
+            says: None,
+            update: Some("7:55"),
+            unchanged: None,
+            at: later(4),
+        };
+        assert!(matches!(store.act(&said).await.unwrap(), Acted::Done(Some(_))));
+        assert_eq!(store.act(&said).await.unwrap(), Acted::Unchanged, "the same update says nothing twice");
+        assert_eq!(store.recent_waits(later(5)).await.unwrap(), [(since, later(4))]);
+        let refused = store.staff_reply(id, ana.clone(), "And Ana", later(5)).await.unwrap();
+        assert!(matches!(refused, Acted::Locked(holder) if holder.staff == bo));
+        store.add_note(id, &ana, "Bo has it", None, later(5)).await.unwrap();
+        assert!(matches!(act(store, id, Event::StaffTook(ana.clone()), later(6)).await, Acted::Done(None)));
+        assert!(matches!(act(store, id, Event::StaffTook(ana.clone()), later(6)).await, Acted::Unchanged));
+        let written = store.messages_with_writers(id, 0).await.unwrap();
+        let written: Vec<_> = written.iter().map(|(message, id)| (message.author, id.as_deref())).collect();
+        assert_eq!(
+            written[2..],
+            [(Author::Staff, Some("telegram:1")), (Author::Note, Some("console:1")), (Author::System, None)]
+        );
+        // Given back because of the time only if nothing has happened since it was looked at.
+        let seen = store.attended().await.unwrap()[0].updated_at;
+        let overdue = StaffAct {
+            conversation_id: id,
+            event: Event::TimedOut,
+            words: None,
+            notice: None,
+            says: None,
+            update: None,
+            unchanged: Some(seen),
+            at: later(40),
+        };
+        store.staff_reply(id, ana.clone(), "Still here", later(39)).await.unwrap();
+        assert_eq!(store.act(&overdue).await.unwrap(), Acted::Unchanged);
+        let overdue = StaffAct { unchanged: Some(later(39)), ..overdue };
+        assert_eq!(store.act(&overdue).await.unwrap(), Acted::Done(None));
+        let standing = store.standing(id).await.unwrap().unwrap();
+        assert_eq!((standing.state, standing.since, standing.holder), (State::Bot, later(40), None));
+        assert!(!store.has_open_wish(id).await.unwrap(), "a person was there");
+        assert_eq!(act(store, 9_999, Event::Closed, later(41)).await, Acted::Missing);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
     on_each_database(async |database: &Database| {
@@ -150,14 +218,65 @@ async fn who_has_the_word_is_decided_when_the_turn_is_committed() {
         // A reply that was in the making while Ana came is not said any more.
         let (_, bot) = turn(store, Channel::Telegram, "a", "2", Some(&reply("too late", false))).await;
         assert_eq!(bot, None);
-        assert_eq!(store.conversation_event(id, Event::HandedBack, "handed back", at(4)).await.unwrap(), State::Bot);
+        act(store, id, Event::HandedBack, at(4)).await;
+        assert_eq!(state(store, Channel::Telegram, "a").await, State::Bot);
         let (_, bot) = turn(store, Channel::Telegram, "a", "3", Some(&reply("me again", false))).await;
         assert!(bot.is_some());
-        store.conversation_event(id, Event::Closed, "closed", at(5)).await.unwrap();
+        act(store, id, Event::Closed, at(5)).await;
         turn(store, Channel::Telegram, "a", "4", Some(&reply("welcome back", false))).await;
         assert_eq!(state(store, Channel::Telegram, "a").await, State::Bot);
         let counts = store.conversation_counts().await.unwrap();
         assert_eq!((counts.bot, counts.total()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_chat_is_claimed_by_one_process_at_a_time_and_in_order() {
+    on_each_database(async |database: &Database| {
+        let (store, other) = (&database.store, database.reopen().await);
+        // A webhook may bring updates in another order than that of their numbers.
+        for (chat, id) in [("a", "12"), ("a", "9"), ("b", "7"), ("a", "10")] {
+            store.accept(&inbound(Channel::Telegram, chat, id)).await.unwrap();
+        }
+        let claim = async |store: &Store, worker: &str, second: i64| {
+            let claimed = store.claim_inbound(worker, at(second), 10).await.unwrap();
+            claimed.into_iter().map(|pending| (pending.id, pending.inbound.update_id)).collect::<Vec<_>>()
+        };
+        let first = claim(store, "one", 1).await;
+        assert_eq!(first.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["9", "7"]);
+        assert!(claim(&other, "two", 2).await.is_empty(), "both chats are worked");
+        // An update that comes late does not let a second process into the chat.
+        store.accept(&inbound(Channel::Telegram, "a", "8")).await.unwrap();
+        assert!(claim(&other, "two", 3).await.is_empty());
+        commit(store, first[0].0, Channel::Telegram, "a", None).await.unwrap();
+        assert_eq!(claim(&other, "two", 4).await[0].1, "8");
+        // The first process renews its lease, the second does not.
+        store.renew_claims("one", at(25)).await.unwrap();
+        assert_eq!(claim(store, "three", 35).await.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["8"]);
+        store.release_claims("one").await.unwrap();
+        assert_eq!(claim(store, "three", 36).await[0].1, "7");
+        // A clock that is put back does not make a lease last for a day.
+        assert_eq!(claim(&other, "two", -80_000).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_process_until_it_ends() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        assert!(store.hold_lease("sender", "one", at(0)).await.unwrap());
+        assert!(!store.hold_lease("sender", "two", at(1)).await.unwrap());
+        assert!(store.hold_lease("another", "two", at(1)).await.unwrap());
+        assert!(store.hold_lease("sender", "one", at(20)).await.unwrap());
+        assert!(!store.hold_lease("sender", "two", at(40)).await.unwrap());
+        assert!(store.hold_lease("sender", "two", at(50)).await.unwrap());
+        assert!(!store.hold_lease("sender", "one", at(51)).await.unwrap());
+        store.release_lease("sender", "one").await.unwrap();
+        assert!(!store.hold_lease("sender", "one", at(52)).await.unwrap(), "only its holder gives it back");
+        store.release_lease("sender", "two").await.unwrap();
+        assert!(store.hold_lease("sender", "one", at(53)).await.unwrap());
     })
     .await;
 }
@@ -194,15 +313,15 @@ async fn deliveries_keep_the_order_of_a_chat_and_wait_for_their_time() {
         let texts = |due: &[(i64, String, i64)]| due.iter().map(|(_, text, _)| text.clone()).collect::<Vec<_>>();
         let first = due(10).await;
         assert_eq!(texts(&first), ["reply 1", "reply 3"]);
-        store.outbox_failed(first[0].0, "busy", Some(at(60))).await.unwrap();
+        store.outbox_failed(first[0].0, "busy", at(10), Some(at(60))).await.unwrap();
         assert_eq!(texts(&due(59).await), ["reply 3"], "nothing overtakes the reply that waits");
         let again = due(60).await;
         assert_eq!((again[0].1.as_str(), again[0].2), ("reply 1", 1));
-        store.outbox_failed(first[0].0, "the shopper blocked the bot", None).await.unwrap();
+        store.outbox_failed(first[0].0, "the shopper blocked the bot", at(60), None).await.unwrap();
         let next = due(60).await;
         assert_eq!(texts(&next), ["reply 2", "reply 3"]);
-        store.outbox_sent(next[0].0).await.unwrap();
-        store.outbox_sent(next[1].0).await.unwrap();
+        store.outbox_sent(&[next[0].0]).await.unwrap();
+        store.outbox_sent(&[next[1].0]).await.unwrap();
         assert!(due(60).await.is_empty());
         assert!(store.pending_outbox(Channel::Widget, at(60), 10).await.unwrap().is_empty());
     })
@@ -405,7 +524,7 @@ async fn conversations_are_found_by_state_and_by_words_taken_literally() {
         turn(store, Channel::Widget, "b", "1", Some(&reply("您好，退货", true))).await;
         let found = async |search: &str, state: Option<State>| {
             let search = Some(search.to_owned());
-            let filter = ConversationFilter { search, state, limit: 10, offset: 0 };
+            let filter = ConversationFilter { search, state, limit: 10, offset: 0, ..ConversationFilter::default() };
             let found = store.conversations(&filter).await.unwrap();
             found.into_iter().map(|summary| summary.chat).collect::<Vec<_>>()
         };
@@ -429,7 +548,7 @@ async fn two_processes_may_start_on_an_empty_database_at_once() {
             None => database.url.clone(),
         };
         for opened in join_all((0..4).map(|_| Store::connect(&url))).await {
-            opened.unwrap().ping().await.unwrap();
+            opened.unwrap().waiting_counts().await.unwrap();
         }
     })
     .await;
@@ -444,6 +563,8 @@ async fn a_session_lasts_until_its_time_and_no_longer() {
         store.save_session("s2", "{}", at(30)).await.unwrap();
         assert_eq!(store.session("s1", at(19)).await.unwrap().as_deref(), Some("{\"a\":2}"));
         assert_eq!(store.session("s1", at(20)).await.unwrap(), None);
+        assert_eq!(store.session("s1", at(19)).await.unwrap(), None, "a clock that is put back revives nothing");
+        store.save_session("s3", "{}", at(20)).await.unwrap();
         assert_eq!(store.delete_expired_sessions(at(20)).await.unwrap(), 1);
         store.delete_session("s2").await.unwrap();
         assert_eq!(store.session("s2", at(0)).await.unwrap(), None);

@@ -1,12 +1,14 @@
 //! The Telegram bot as shoppers meet it: the real program against a Bot API server that has bad days.
 
+mod native;
+
 use std::{path::PathBuf, time::Duration};
 
 use chrono::Utc;
 use serde_json::json;
 use shoptalk::{
     conversation::Conversation,
-    message::{Channel, Inbound},
+    message::{Channel, Inbound, Origin},
     storage::{Author, Store, TurnOutcome},
 };
 use tempfile::TempDir;
@@ -35,7 +37,7 @@ impl Setup {
 
     fn write_config(&self, token: &str) {
         let config = format!(
-            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\n",
+            "data_dir = \"{data_dir}\"\n[models]\nencoder = \"hashed\"\nchat = \"\"\n[telegram]\ntoken = \"{token}\"\napi_url = \"{url}\"\nburst_ms = 0\n",
             data_dir = self.dir.path().join("data").display(),
             url = self.telegram.url(),
         );
@@ -74,13 +76,16 @@ impl Setup {
             customer: None,
             language_hint: None,
             received_at: at,
+            attachments: Vec::new(),
+            origin: Origin::default(),
         };
         let inbox_id = store.accept(&inbound).await.unwrap().unwrap();
         let turn = TurnOutcome { inbox_id, conversation: &conversation, shopper_text: "hello", reply: None, at };
         store.commit_turn(&turn).await.unwrap().unwrap();
         let id = store.conversation(Channel::Telegram, &key(chat)).await.unwrap().unwrap().id;
         for text in texts {
-            store.staff_reply(id, "Ana", text, at).await.unwrap();
+            // Without a name nothing stands before the words.
+            store.staff_reply(id, "", text, at).await.unwrap();
         }
     }
 
@@ -352,7 +357,15 @@ async fn what_cannot_be_read_holds_up_nobody() {
     let last = setup.telegram.write(ADA, "Is anybody there?");
     let shop = setup.start().await;
     setup.wait_for_shown(ADA, 1).await;
-    setup.finish(shop).await;
+    let store = setup.store().await;
+    let kept = store.set_aside(10).await.unwrap();
+    assert!(kept.len() == 2 && kept.iter().any(|update| update.content.contains("telepathy")), "{kept:?}");
+    // It is read again when staff want that, and set aside again while nobody knows what it says.
+    assert!(store.try_again(kept[0].kind, kept[0].id).await.unwrap());
+    assert_eq!(store.set_aside_count().await.unwrap(), 1);
+    eventually("it is set aside again", async || (store.set_aside_count().await.unwrap() == 2).then_some(())).await;
+    let log = setup.finish(shop).await;
+    assert!(!log.contains("not a chat"), "{log}");
     assert!(setup.telegram.offset() > last);
 }
 

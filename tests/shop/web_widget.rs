@@ -19,7 +19,7 @@ use shoptalk::{
     message::{
         Channel, Citation, Language, LatencyMs, PassageTrace, ProductCard, Progress, Reply, Route, Sentiment, Trace,
     },
-    storage::{StoredProduct, TurnOutcome},
+    storage::{StaffAct, StoredProduct, TurnOutcome},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -172,6 +172,7 @@ fn reply(text: &str) -> Reply {
         generated: false,
         latency_ms: LatencyMs::default(),
         suggestions: vec!["And gloves?".to_owned()],
+        effect: None,
         trace: Trace {
             merchant_intent: None,
             query: "secret query".to_owned(),
@@ -300,13 +301,25 @@ async fn words_state_and_staff_reach_the_shopper_and_notices_for_staff_do_not() 
     assert_eq!(stream.next().await.unwrap(), ("state".to_owned(), json!({ "state": "waiting" })));
     let store = &shop.app.store;
     let conversation = store.conversation(Channel::Widget, &chat).await.unwrap().unwrap();
-    store.conversation_event(conversation.id, Event::StaffJoined, "taken by Ana", Utc::now()).await.unwrap();
+    let taken = StaffAct {
+        conversation_id: conversation.id,
+        event: Event::StaffTook("Ana".into()),
+        words: None,
+        notice: Some("taken by Ana"),
+        says: None,
+        update: None,
+        unchanged: None,
+        at: Utc::now(),
+    };
+    store.act(&taken).await.unwrap();
+    store.add_note(conversation.id, &"Ana".into(), "a note for Bo", None, Utc::now()).await.unwrap();
     store.staff_reply(conversation.id, "Ana", "Hello, Ana here.", Utc::now()).await.unwrap();
     shop.app.live.announce(Channel::Widget, &chat, LiveEvent::Changed);
     let (_, staff) = stream.next().await.unwrap();
     assert_eq!((&staff["author"], &staff["author_name"]), (&json!("staff"), &json!("Ana")));
     assert_eq!(stream.next().await.unwrap(), ("state".to_owned(), json!({ "state": "with_staff" })));
-    assert!(!shop.transcript(ANA, 0).await.to_string().contains("taken by Ana"));
+    let transcript = shop.transcript(ANA, 0).await.to_string();
+    assert!(!transcript.contains("taken by Ana") && !transcript.contains("a note for Bo"), "{transcript}");
 }
 
 #[tokio::test]

@@ -2,8 +2,11 @@
 
 use std::{error::Error, time::Duration};
 
-use reqwest::{StatusCode, Url};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use reqwest::{StatusCode, Url, multipart::Form};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 use teloxide_core::requests::Payload;
 
@@ -12,6 +15,10 @@ use crate::config::{Secret, TelegramConfig};
 
 /// For calls that Telegram answers at once.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// For calls that carry a file.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// For files.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const OFFICIAL_API: &str = "https://api.telegram.org";
 /// When Telegram asks to wait without saying how long.
@@ -101,8 +108,33 @@ impl Api {
         payload: &P,
         timeout: Duration,
     ) -> Result<T, Failure> {
+        self.answer(self.client.post(self.method_url(P::NAME)).timeout(timeout).json(payload)).await
+    }
+
+    /// Calls a method for what it does and not for its result: when the status says yes it is done, whatever became of
+    /// the rest of the answer.
+    pub(super) async fn send(&self, method: &str, parameters: &Value, timeout: Duration) -> Result<(), Failure> {
+        done(self.ask::<IgnoredAny>(method, parameters, timeout).await)
+    }
+
+    /// The same with files.
+    pub(super) async fn send_form(&self, method: &str, form: Form) -> Result<(), Failure> {
+        let request = self.client.post(self.method_url(method)).timeout(UPLOAD_TIMEOUT).multipart(form);
+        done(self.answer::<IgnoredAny>(request).await)
+    }
+
+    /// Calls a method by its name, also one that teloxide does not know, and reads the result as `T`.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: &Value,
+        timeout: Duration,
+    ) -> Result<T, Failure> {
+        self.answer(self.client.post(self.method_url(method)).timeout(timeout).json(parameters)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let network = |error| Failure::Network(describe(error));
-        let request = self.client.post(self.method_url(P::NAME)).timeout(timeout).json(payload);
         let response = request.send().await.map_err(network)?;
         let status = response.status();
         if status.is_server_error() {
@@ -113,6 +145,31 @@ impl Api {
             return body.ok().and_then(|body| read_result(&body)).ok_or(Failure::Garbled);
         }
         Err(self.refusal(status, &body.map_err(network)?))
+    }
+
+    /// Fetches a file whose path `getFile` gave; one of more than `bytes_max` is refused.
+    pub(super) async fn download(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        let network = |error| Failure::Network(describe(error));
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("file").push(&format!("bot{}", self.token.expose())).extend(path.split('/'));
+        }
+        let mut response = self.client.get(url).timeout(DOWNLOAD_TIMEOUT).send().await.map_err(network)?;
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(Failure::Server(status));
+        }
+        if !status.is_success() {
+            return Err(Failure::Refused { code: status.as_u16(), description: "no such file".to_owned() });
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(network)? {
+            if bytes.len() + part.len() > bytes_max {
+                return Err(Failure::Refused { code: 400, description: format!("more than {bytes_max} bytes") });
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
     }
 
     fn method_url(&self, method: &str) -> Url {
@@ -138,6 +195,13 @@ impl Api {
     }
 }
 
+fn done(answer: Result<IgnoredAny, Failure>) -> Result<(), Failure> {
+    match answer {
+        Ok(_) | Err(Failure::Garbled) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 fn read_result<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let envelope: Envelope = serde_json::from_slice(body).ok().filter(|envelope: &Envelope| envelope.ok)?;
     serde_json::from_value(envelope.result?).ok()
@@ -160,7 +224,7 @@ mod tests {
     use super::*;
 
     fn api(url: &str) -> Result<Api, TelegramError> {
-        Api::new(&TelegramConfig { token: Secret::new("12:SECRET"), api_url: Some(url.to_owned()) })
+        Api::new(&TelegramConfig { api_url: Some(url.to_owned()), ..TelegramConfig::new(Secret::new("12:SECRET")) })
     }
 
     #[test]

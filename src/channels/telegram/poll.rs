@@ -1,26 +1,26 @@
-//! Fetches updates and makes them durable. An update that cannot be read is logged and left behind, so that it holds up
-//! nobody; one that cannot be stored is tried until it can, so that none is lost.
+//! Fetches updates and confirms them once they are durable; a delivery that cannot be stored is tried until it can be,
+//! so that none is lost.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::Utc;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use teloxide_core::{
-    payloads::{AnswerCallbackQuery, GetUpdates, GetUpdatesSetters},
-    types::{AllowedUpdate, CallbackQueryId},
+    payloads::{GetUpdates, GetUpdatesSetters},
+    types::AllowedUpdate,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     TelegramError,
-    api::{Api, CALL_TIMEOUT, Failure},
+    api::{Api, Failure},
     backoff,
-    parse::{self, Update},
-    sleep_unless_stopped,
+    intake::Intake,
+    parse, sleep_unless_stopped,
 };
-use crate::{dispatch::Dispatcher, message::Inbound};
 
+/// The kinds of updates that are read.
+pub(super) const ALLOWED_UPDATES: [AllowedUpdate; 3] =
+    [AllowedUpdate::Message, AllowedUpdate::EditedMessage, AllowedUpdate::CallbackQuery];
 /// How long Telegram holds a poll open when there is nothing to tell, in seconds.
 const LONG_POLL_S: u32 = 25;
 /// The poll and some time for the answer to travel.
@@ -28,16 +28,18 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(LONG_POLL_S as u64 + 10);
 /// Between polls that bring nothing new although they bring something.
 const REPEAT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Longest wait between two tries to store a delivery: shoppers are waiting behind it.
+const STORE_PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// Fetches the updates of one bot.
 pub(super) struct Poller {
     api: Arc<Api>,
-    bot_id: i64,
-    dispatcher: Dispatcher,
+    intake: Arc<Intake>,
 }
 
 impl Poller {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, dispatcher: Dispatcher) -> Self {
-        Self { api, bot_id, dispatcher }
+    pub(super) fn new(api: Arc<Api>, intake: Arc<Intake>) -> Self {
+        Self { api, intake }
     }
 
     /// Polls until `stop`; an error when the token is no longer valid.
@@ -72,63 +74,25 @@ impl Poller {
     }
 
     async fn poll(&self, offset: Option<i32>) -> Result<Vec<Value>, Failure> {
-        let mut request = GetUpdates::new()
-            .timeout(LONG_POLL_S)
-            .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
+        let mut request = GetUpdates::new().timeout(LONG_POLL_S).allowed_updates(ALLOWED_UPDATES);
         request.offset = offset;
         self.api.call(&request, POLL_TIMEOUT).await
     }
 
-    /// Makes a batch durable, in the order in which the updates were made. Returns the offset that confirms it (none
-    /// for an empty batch), or `None` when told to stop before all were durable.
-    async fn accept_all(&self, mut updates: Vec<Value>, stop: &CancellationToken) -> Option<Option<i32>> {
-        updates.sort_by_key(parse::update_id);
-        let mut next = None;
-        for update in &updates {
-            let Some(id) = parse::update_id(update) else {
-                tracing::warn!("an update without a number was left behind");
-                continue;
-            };
-            match parse::parse(update, id, self.bot_id, Utc::now()) {
-                Update::Ignored(why) => tracing::debug!(update_id = id, why, "an update is ignored"),
-                Update::Message(inbound) => self.accept(&inbound, stop).await?,
-                Update::Button { inbound, query_id } => {
-                    self.accept(&inbound, stop).await?;
-                    self.stop_spinner(query_id);
-                }
-            }
-            next = next.max(i32::try_from(id.saturating_add(1)).ok());
-        }
-        Some(next)
-    }
-
-    /// Makes an update durable, however long the store takes; `None` when told to stop before.
-    async fn accept(&self, inbound: &Inbound, stop: &CancellationToken) -> Option<()> {
+    /// Makes a delivery durable, however long the store takes. Returns the offset that confirms it (none for an empty
+    /// one), or `None` when told to stop before.
+    async fn accept_all(&self, updates: Vec<Value>, stop: &CancellationToken) -> Option<Option<i32>> {
+        let last = updates.iter().filter_map(parse::update_id).max();
         let mut failures = 0;
-        loop {
-            match self.dispatcher.accept(inbound).await {
-                Ok(_) => return Some(()),
-                Err(error) => {
-                    let wait = backoff(failures);
-                    failures += 1;
-                    tracing::error!(%error, retry_in_s = wait.as_secs(), "a Telegram update cannot be stored");
-                    if !sleep_unless_stopped(wait, stop).await {
-                        return None;
-                    }
-                }
+        while let Err(error) = self.intake.take(updates.clone()).await {
+            let wait = backoff(failures).min(STORE_PAUSE_MAX);
+            failures += 1;
+            tracing::error!(%error, retry_in_s = wait.as_secs(), "Telegram updates cannot be stored");
+            if !sleep_unless_stopped(wait, stop).await {
+                return None;
             }
         }
-    }
-
-    /// A pressed button shows that it waits until it is answered. Nothing depends on it, so nobody waits for it.
-    fn stop_spinner(&self, query_id: String) {
-        let api = Arc::clone(&self.api);
-        tokio::spawn(async move {
-            let answer = AnswerCallbackQuery::new(CallbackQueryId(query_id));
-            if let Err(failure) = api.call::<_, IgnoredAny>(&answer, CALL_TIMEOUT).await {
-                tracing::debug!(%failure, "a pressed button was not answered");
-            }
-        });
+        Some(last.and_then(|id| i32::try_from(id.saturating_add(1)).ok()))
     }
 }
 

@@ -1,168 +1,111 @@
-//! From a stored message to what Telegram shows: plain text in parts that fit, and buttons.
+//! From a stored message to what Telegram shows: texts that fit, a card, a file, and buttons below the last of them.
 
-use std::fmt::Write as _;
+use serde_json::Value;
 
-use teloxide_core::types::{InlineKeyboardButton, InlineKeyboardMarkup};
-use unicode_segmentation::UnicodeSegmentation;
-
+use super::{
+    buttons,
+    cards::{self, Card},
+    split::split,
+};
 use crate::{
-    message::{Language, ProductCard, Reply},
-    storage::StoredMessage,
+    message::{Effect, Reply},
+    storage::{Author, StoredMessage},
 };
 
 /// Longest message, in UTF-16 code units.
 const MESSAGE_UNITS_MAX: usize = 4096;
-/// Longest data of a button, in bytes.
-const BUTTON_DATA_BYTES_MAX: usize = 64;
 const BUTTONS_MAX: usize = 3;
-const SOURCES_MAX: usize = 3;
-/// Begins a button's data when the rest of it is the button's text.
-pub(super) const BUTTON_TEXT_PREFIX: char = '=';
+/// Sources that get a button; two stand side by side.
+const SOURCES_MAX: usize = 2;
 
-/// A message as it is sent: each part is one Telegram message; the buttons belong to the last.
+/// One Telegram message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Words.
+    Text(String),
+    /// A picture with words below it.
+    Photo {
+        /// As the catalogue names it.
+        image: String,
+        /// The words.
+        caption: String,
+    },
+    /// A copy of the chat, as a file.
+    Transcript,
+}
+
+/// A message as it is sent: the buttons belong to the last part.
 #[derive(Debug, PartialEq)]
 pub(super) struct Rendered {
     /// In order; empty when there is nothing to show.
-    pub(super) parts: Vec<String>,
+    pub(super) parts: Vec<Part>,
     /// What the shopper may press.
-    pub(super) buttons: Option<InlineKeyboardMarkup>,
+    pub(super) buttons: Option<Value>,
 }
 
-/// Renders a message of the bot or of staff.
-pub(super) fn render(message: &StoredMessage) -> Rendered {
-    let mut text = message.text.trim().to_owned();
-    let mut buttons = None;
-    if let Some(reply) = &message.reply {
-        for product in &reply.products {
-            text.push_str("\n\n");
-            text.push_str(&product_lines(product, reply.language));
-        }
-        if let Some(sources) = sources_line(reply) {
-            text.push_str("\n\n");
-            text.push_str(&sources);
-        }
-        buttons = keyboard(&reply.suggestions);
+/// Renders a message of the bot or of staff; products with their pictures when `pictured`.
+pub(super) fn render(message: &StoredMessage, pictured: bool) -> Rendered {
+    let Some(reply) = &message.reply else { return Rendered { parts: texts(&signed(message)), buttons: None } };
+    let card = cards::card(message, reply, 0, pictured);
+    let mut parts =
+        if card.is_some() && cards::takes_words(message, reply) { vec![] } else { texts(&cards::lead(message, reply)) };
+    match card {
+        Some(Card { image: Some(image), text }) => parts.push(Part::Photo { image, caption: text }),
+        Some(Card { image: None, text }) => parts.extend(texts(&text)),
+        None => {}
     }
-    Rendered { parts: split(text.trim(), MESSAGE_UNITS_MAX), buttons }
+    if reply.effect == Some(Effect::Export) {
+        parts.push(Part::Transcript);
+    }
+    Rendered { parts, buttons: buttons::keyboard(&rows(message.id, reply)) }
 }
 
-fn product_lines(product: &ProductCard, language: Language) -> String {
-    let mut lines = format!("• {} – {}", product.title, product.price);
-    if product.stock == 0 {
-        lines.push_str(match language {
-            Language::En => " (out of stock)",
-            Language::Zh => "（缺货）",
-        });
-    }
-    if !product.reason.is_empty() {
-        let _ = write!(lines, "\n  {}", product.reason);
-    }
-    lines
+fn texts(text: &str) -> Vec<Part> {
+    split(text.trim(), MESSAGE_UNITS_MAX).into_iter().map(Part::Text).collect()
 }
 
-/// `Source: returns.docx, Boots`: the document and the heading nearest to the passage.
-fn sources_line(reply: &Reply) -> Option<String> {
-    let (one, many, comma, semicolon) = match reply.language {
-        Language::En => ("Source: ", "Sources: ", ", ", "; "),
-        Language::Zh => ("来源：", "来源：", "，", "；"),
-    };
-    let mut sources: Vec<String> = Vec::new();
-    for citation in &reply.citations {
-        let heading = citation.heading.rsplit(" › ").next().unwrap_or_default();
-        let source = match heading {
-            "" => citation.document.clone(),
-            heading => format!("{}{comma}{heading}", citation.document),
-        };
-        if sources.len() < SOURCES_MAX && !sources.contains(&source) {
-            sources.push(source);
+/// The words, with the name of who of the staff says them.
+fn signed(message: &StoredMessage) -> String {
+    let text = message.text.trim();
+    match message.author_name.as_deref() {
+        Some(name) if message.author == Author::Staff && !name.is_empty() => format!("{name}: {text}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Arrows, what may be said next, where the answer stands, and whether it helped.
+fn rows(id: i64, reply: &Reply) -> Vec<Vec<Value>> {
+    let mut rows = Vec::new();
+    if reply.products.len() > 1 {
+        rows.push(buttons::flipping(id, 0, reply.products.len()));
+    }
+    let texts = reply.suggestions.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).take(BUTTONS_MAX);
+    rows.extend(texts.enumerate().map(|(index, text)| buttons::saying(text, index)));
+    let mut sources: Vec<(usize, &str)> = Vec::new();
+    for (index, citation) in reply.citations.iter().enumerate() {
+        if sources.len() < SOURCES_MAX && !sources.iter().any(|(_, document)| *document == citation.document) {
+            sources.push((index, &citation.document));
         }
     }
-    let label = if sources.len() > 1 { many } else { one };
-    (!sources.is_empty()).then(|| format!("{label}{}", sources.join(semicolon)))
-}
-
-/// One button a line. A text too long for a button's data is found again by its number.
-fn keyboard(suggestions: &[String]) -> Option<InlineKeyboardMarkup> {
-    let texts = suggestions.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).take(BUTTONS_MAX);
-    let rows: Vec<_> = texts
-        .enumerate()
-        .map(|(index, text)| {
-            let data = Some(format!("{BUTTON_TEXT_PREFIX}{text}")).filter(|data| data.len() <= BUTTON_DATA_BYTES_MAX);
-            [InlineKeyboardButton::callback(text, data.unwrap_or_else(|| format!("#{index}")))]
-        })
-        .collect();
-    (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
-}
-
-/// Cuts a text into parts of at most `units_max` UTF-16 code units: after a line, else after a sentence, else after a
-/// word, else between two characters as people see them. No part is empty; only white space at a cut is dropped.
-fn split(text: &str, units_max: usize) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(cut(rest, units_max));
-        parts.push(part.trim_end().to_owned());
-        rest = after.trim_start();
+    if !sources.is_empty() {
+        rows.push(sources.into_iter().map(|(index, document)| buttons::quoting(id, index, document)).collect());
     }
-    parts.retain(|part| !part.is_empty());
-    parts
-}
-
-/// Where the first part ends, as a byte index above 0.
-fn cut(text: &str, units_max: usize) -> usize {
-    let window = prefix(text, units_max);
-    if window.len() == text.len() {
-        return text.len();
+    if reply.effect == Some(Effect::AskRating) {
+        rows.push(buttons::rating(id));
     }
-    // A cut in the first half would make a short part and more of them.
-    let late = |index: &usize| *index > window.len() / 2;
-    let after_line = window.rfind('\n').map(|index| index + 1).filter(late);
-    let after_sentence = || {
-        let end = window.char_indices().rfind(|(index, c)| match c {
-            '。' | '！' | '？' | '；' => true,
-            '.' | '!' | '?' => text[index + 1..].starts_with(char::is_whitespace),
-            _ => false,
-        });
-        end.map(|(index, c)| index + c.len_utf8()).filter(late)
-    };
-    let after_word = || {
-        let space = window.char_indices().rfind(|(_, c)| c.is_whitespace());
-        space.map(|(index, c)| index + c.len_utf8()).filter(late)
-    };
-    after_line.or_else(after_sentence).or_else(after_word).unwrap_or_else(|| whole_characters(window, text))
-}
-
-/// The longest prefix of at most `units_max` UTF-16 code units.
-fn prefix(text: &str, units_max: usize) -> &str {
-    let mut units = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        units += c.len_utf16();
-        units > units_max
-    });
-    end.map_or(text, |(index, _)| &text[..index])
-}
-
-/// The end of `window` moved back so that no family emoji or accented letter is torn, where that is possible.
-fn whole_characters(window: &str, text: &str) -> usize {
-    let boundaries = text.grapheme_indices(true).map(|(index, _)| index);
-    boundaries.take_while(|index| *index <= window.len()).last().filter(|index| *index > 0).unwrap_or(window.len())
+    rows
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use proptest::prelude::*;
 
     use super::*;
     use crate::{
         catalog::Money,
-        message::{Citation, LatencyMs, Route, Sentiment, Trace},
+        message::{Citation, Language, LatencyMs, ProductCard, Route, Sentiment, Trace},
         storage::Author,
     };
-
-    fn units(text: &str) -> usize {
-        text.encode_utf16().count()
-    }
 
     fn reply(language: Language) -> Reply {
         let citation = |heading: &str| Citation {
@@ -192,67 +135,75 @@ mod tests {
             generated: false,
             latency_ms: LatencyMs::default(),
             suggestions: vec!["Yes".to_owned(), "  ".to_owned(), "一".repeat(30), "c".to_owned(), "d".to_owned()],
+            effect: None,
             trace: Trace::default(),
         }
     }
 
     fn message(reply: Option<Reply>, text: &str) -> StoredMessage {
         let at = DateTime::UNIX_EPOCH;
-        StoredMessage { id: 1, author: Author::Bot, author_name: None, text: text.to_owned(), reply, at }
+        StoredMessage { id: 1, author: Author::Bot, author_name: None, text: text.to_owned(), reply, at, rating: None }
     }
 
     #[test]
-    fn a_reply_shows_products_and_sources_in_its_language() {
-        let english = render(&message(Some(reply(Language::En)), "Thirty days."));
-        let expected = "Thirty days.\n\n• Trail boot – €129.00 (out of stock)\n  Waterproof\n\n\
-                        Sources: returns.docx, Boots; returns.docx";
-        assert_eq!(english.parts, [expected]);
-        let chinese = render(&message(Some(reply(Language::Zh)), "三十天。")).parts.concat();
+    fn a_reply_shows_its_product_and_where_it_stands() {
+        let english = render(&message(Some(reply(Language::En)), "Thirty days."), false);
+        let expected = "Thirty days.\n\nTrail boot – €129.00 (out of stock)\nWaterproof";
+        assert_eq!(english.parts, [Part::Text(expected.to_owned())]);
+        let rows = &english.buttons.unwrap()["inline_keyboard"];
+        let last = rows.as_array().unwrap().last().unwrap();
+        assert_eq!((last.as_array().unwrap().len(), &last[0]["text"]), (1, &"📄 returns.docx".into()));
+        let chinese = render(&message(Some(reply(Language::Zh)), "三十天。"), true).parts;
+        assert!(matches!(&chinese[..], [Part::Text(text)] if text.contains("（缺货）")), "{chinese:?}");
+    }
+
+    #[test]
+    fn several_products_are_one_card_with_arrows_and_long_words_stand_before_it() {
+        let mut reply = reply(Language::En);
+        reply.products[0].image = Some("boot.jpg".to_owned());
+        reply.products.push(reply.products[0].clone());
+        let short = render(&message(Some(reply.clone()), "Two boots:"), true);
+        assert!(matches!(&short.parts[..], [Part::Photo { caption, .. }] if caption.starts_with("Two boots:")));
+        assert_eq!(short.buttons.unwrap()["inline_keyboard"][0][1]["text"], "1 / 2");
+        let long = render(&message(Some(reply), &"Many words. ".repeat(100)), true);
         assert!(
-            chinese.contains("（缺货）") && chinese.ends_with("来源：returns.docx，Boots；returns.docx"),
-            "{chinese}"
+            matches!(&long.parts[..], [Part::Text(_), Part::Photo { caption, .. }] if caption.starts_with("Trail"))
         );
     }
 
     #[test]
+    fn a_card_does_not_say_again_what_the_list_says() {
+        let mut reply = reply(Language::En);
+        reply.products[0].reason = "€129.00, waterproof".to_owned();
+        let shown =
+            render(&message(Some(reply), "These fit:\n- Trail boot: €129.00, waterproof\n- not a product"), false);
+        let expected = "These fit:\n- not a product\n\nTrail boot – €129.00 (out of stock)\nwaterproof";
+        assert_eq!(shown.parts, [Part::Text(expected.to_owned())]);
+    }
+
+    #[test]
     fn suggestions_become_at_most_three_buttons_whose_data_fits() {
-        let keyboard = render(&message(Some(reply(Language::En)), "x")).buttons.unwrap();
-        let json = serde_json::to_value(&keyboard).unwrap();
+        let mut reply = reply(Language::En);
+        reply.citations.clear();
+        let keyboard = render(&message(Some(reply), "x"), false).buttons.unwrap();
         let data: Vec<&str> =
-            (0..3).map(|row| json["inline_keyboard"][row][0]["callback_data"].as_str().unwrap()).collect();
+            (0..3).map(|row| keyboard["inline_keyboard"][row][0]["callback_data"].as_str().unwrap()).collect();
         assert_eq!(data, ["=Yes", "#1", "=c"]);
-        assert_eq!(json["inline_keyboard"].as_array().unwrap().len(), 3);
+        assert_eq!(keyboard["inline_keyboard"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_persons_words_bear_their_name() {
+        let written = StoredMessage {
+            author: Author::Staff,
+            author_name: Some("Bo".to_owned()),
+            ..message(None, "I am sending a new one.")
+        };
+        assert_eq!(render(&written, false).parts, [Part::Text("Bo: I am sending a new one.".to_owned())]);
     }
 
     #[test]
     fn a_message_without_words_has_no_parts() {
-        assert_eq!(render(&message(None, " \n ")), Rendered { parts: vec![], buttons: None });
-    }
-
-    #[test]
-    fn a_long_text_is_cut_at_lines_then_sentences_then_words() {
-        assert_eq!(split("first line\nsecond one. Third", 16), ["first line", "second one.", "Third"]);
-        assert_eq!(split("One sentence. Two more words", 18), ["One sentence.", "Two more words"]);
-        assert_eq!(split("alpha beta gamma", 12), ["alpha beta", "gamma"]);
-        assert_eq!(split("我要退货。我的订单在哪里？", 8), ["我要退货。", "我的订单在哪里？"]);
-        assert_eq!(split("3.14159265358979", 10), ["3.14159265", "358979"]);
-    }
-
-    #[test]
-    fn an_emoji_is_not_torn() {
-        let family = "👨‍👩‍👧";
-        assert_eq!(split(&family.repeat(3), 2 * units(family) + 1), [family.repeat(2), family.to_owned()]);
-    }
-
-    proptest! {
-        #[test]
-        fn parts_fit_and_lose_only_white_space(text in "(\\PC|[ \n.。😀]){0,300}", max in 2usize..80) {
-            let parts = split(&text, max);
-            for part in &parts {
-                prop_assert!(units(part) <= max && !part.is_empty(), "{:?}", part);
-            }
-            let visible = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-            prop_assert_eq!(visible(&parts.concat()), visible(&text));
-        }
+        assert_eq!(render(&message(None, " \n "), false), Rendered { parts: vec![], buttons: None });
     }
 }

@@ -1,21 +1,23 @@
 //! Delivers the outbox. The oldest waiting message of each chat is sent; the next one follows when it is delivered or
 //! given up, so that a chat's order is kept through failures and restarts.
 //!
+//! One process at a time sends for a bot, so that its pace and the order of its chats hold over all processes: it has the
+//! bot's lease. What it read from the outbox is kept in memory until it is sent or the outbox is read again.
+//!
 //! A message is noted as sent after Telegram took it: a crash between the two sends it again, and nothing else does but
 //! a call whose answer never came.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{TimeDelta, Utc};
-use serde::de::IgnoredAny;
-use teloxide_core::{
-    payloads::{SendChatAction, SendMessage, SendMessageSetters},
-    types::{ChatAction, ChatId, LinkPreviewOptions},
-};
+use serde_json::{Value, json};
+use teloxide_core::types::LinkPreviewOptions;
 use tokio::{
     sync::broadcast::error::RecvError,
     task::{JoinError, JoinSet},
@@ -24,26 +26,42 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     api::{Api, CALL_TIMEOUT, Failure},
-    backoff, chat_of,
+    backoff, cards, chat_of,
     pace::Pace,
-    render::{Rendered, render},
+    photo,
+    render::{Part, Rendered, render},
+    stream::{self, Earlier, StreamEvent, Streams},
+    typing::Typing,
 };
 use crate::{
     live::{Live, LiveEvent, LiveHub},
-    message::{Channel, Timestamp},
-    storage::{OutboxItem, Store},
+    message::{Channel, Progress, Timestamp},
+    storage::{LEASE, OutboxItem, Store},
 };
 
 /// Looks into the outbox without being told, for replies that another process wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Chats that are looked at together.
-const CHATS_MAX: i64 = 200;
-/// Calls under way at the same time.
-const SENDS_AT_ONCE: usize = 16;
+/// While there is still something to send, the next look waits so many times as long as the last one took: looks then
+/// take a tenth of the time, and a short outbox is looked at often.
+const LOOK_PAUSE: u32 = 10;
+/// Chats that are looked at together; more than can be under way, so that hanging calls do not hide the others.
+const CHATS_MAX: i64 = 500;
+/// Calls under way at the same time. A call that hangs takes fifteen seconds, and others must not wait for it.
+const SENDS_AT_ONCE: usize = 256;
 /// On shutdown, how long answers are awaited so that what was sent is noted.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
-/// Telegram shows "typing" for five seconds.
-const TYPING_EVERY: Duration = Duration::from_secs(4);
+pub(super) const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The bot whose replies are sent.
+pub(super) struct Bot {
+    /// Its number.
+    pub(super) id: i64,
+    /// The name of this process.
+    pub(super) worker: String,
+    /// Most messages in a second.
+    pub(super) per_second_max: NonZeroU32,
+    /// Where pictures lie.
+    pub(super) media_dir: PathBuf,
+}
 
 /// Sends the replies of one bot.
 pub(super) struct Sender {
@@ -52,12 +70,24 @@ pub(super) struct Sender {
     store: Store,
     live: LiveHub,
     pace: Pace,
+    worker: String,
+    /// Until when this process is sure to be the only one that sends; `None`: it may not send.
+    leased_until: Option<Instant>,
+    /// What the last look into the outbox found and is not begun, oldest first.
+    waiting: Vec<OutboxItem>,
+    /// The soonest next look while something is left of the last one.
+    look_after: Option<Instant>,
+    /// Delivered, and not yet noted in the outbox.
+    delivered: Vec<i64>,
     /// What each running task delivers.
     under_way: HashMap<tokio::task::Id, Delivery>,
     /// Parts of long messages that Telegram has, by outbox row, so that a retry goes on after them.
     parts_sent: HashMap<i64, usize>,
-    /// When "typing" was shown last.
-    typing_at: HashMap<i64, Instant>,
+    /// Outbox rows whose pictures Telegram did not take: they go out as words.
+    without_pictures: HashSet<i64>,
+    typing: Typing,
+    streams: Streams,
+    media_dir: PathBuf,
 }
 
 /// One part of a message on its way.
@@ -67,22 +97,32 @@ struct Delivery {
     attempts: i64,
     chat: i64,
     is_last_part: bool,
+    is_photo: bool,
 }
 
 type Sends = JoinSet<Result<(), Failure>>;
 type Joined = Result<(tokio::task::Id, Result<(), Failure>), JoinError>;
 
 impl Sender {
-    pub(super) fn new(api: Arc<Api>, bot_id: i64, store: Store, live: LiveHub) -> Self {
+    pub(super) fn new(api: Arc<Api>, bot: Bot, store: Store, live: LiveHub) -> Self {
+        let Bot { id: bot_id, worker, per_second_max, media_dir } = bot;
         Self {
+            typing: Typing::new(Arc::clone(&api)),
+            streams: Streams::new(Arc::clone(&api)),
             api,
             bot_id,
             store,
             live,
-            pace: Pace::default(),
+            pace: Pace::new(per_second_max),
+            worker,
+            leased_until: None,
+            waiting: Vec::new(),
+            look_after: None,
+            delivered: Vec::new(),
             under_way: HashMap::new(),
             parts_sent: HashMap::new(),
-            typing_at: HashMap::new(),
+            without_pictures: HashSet::new(),
+            media_dir,
         }
     }
 
@@ -97,9 +137,18 @@ impl Sender {
                 () = tokio::time::sleep_until(look_at) => true,
                 Some(joined) = sends.join_next_with_id() => {
                     self.note(joined).await;
+                    while let Some(joined) = sends.try_join_next_with_id() {
+                        self.note(joined).await;
+                    }
+                    self.note_delivered().await;
                     true
                 }
                 event = live.recv() => self.hear(event),
+                () = self.typing.due() => {
+                    self.typing.show(&self.pace);
+                    false
+                }
+                event = self.streams.event() => self.streamed(event),
             };
             if look {
                 look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
@@ -108,28 +157,66 @@ impl Sender {
         let finish = async {
             while let Some(joined) = sends.join_next_with_id().await {
                 self.note(joined).await;
+                self.note_delivered().await;
             }
         };
         if tokio::time::timeout(FINISH_TIMEOUT, finish).await.is_err() {
             tracing::warn!("stopped while Telegram had not answered; a reply may be sent again at the next start");
         }
+        if let Err(error) = self.store.release_lease(&self.lease(), &self.worker).await {
+            tracing::warn!(%error, "the right to send could not be given back; another process has it when the lease ends");
+        }
+    }
+
+    fn lease(&self) -> String {
+        format!("telegram sender {}", self.bot_id)
+    }
+
+    /// Whether this process may send now: it has the bot's lease, which is renewed when a third of it is over.
+    async fn may_send(&mut self, now: Instant) -> bool {
+        if self.leased_until.is_some_and(|until| until > now + LEASE * 2 / 3) {
+            return true;
+        }
+        match self.store.hold_lease(&self.lease(), &self.worker, Utc::now()).await {
+            Ok(true) => self.leased_until = Some(now + LEASE),
+            Ok(false) => self.leased_until = None,
+            Err(error) => tracing::error!(%error, "the right to send cannot be renewed"),
+        }
+        self.leased_until.is_some_and(|until| until > now)
+    }
+
+    /// Reads the outbox again when nothing is left of what was read, or after a while. Returns how soon to do so again
+    /// when it was too early now.
+    async fn look(&mut self, now: Instant) -> Option<Duration> {
+        let soonest = self.look_after.filter(|_| !self.waiting.is_empty());
+        if let Some(early) = soonest.and_then(|at| at.checked_duration_since(now)).filter(|early| !early.is_zero()) {
+            return Some(early);
+        }
+        let began = Instant::now();
+        match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
+            Ok(waiting) => {
+                self.waiting = waiting;
+                // What was delivered and could not be noted is still there.
+                self.waiting.retain(|item| !self.delivered.contains(&item.id));
+                let done = Instant::now();
+                self.look_after = Some(done + (done - began) * LOOK_PAUSE);
+            }
+            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
+        }
+        None
     }
 
     /// Starts what may be sent now. Returns when to look again at the latest.
     async fn start_due(&mut self, sends: &mut Sends) -> Duration {
         let now = Instant::now();
-        let waiting = match self.store.pending_outbox(Channel::Telegram, Utc::now(), CHATS_MAX).await {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                tracing::error!(%error, "the outbox cannot be read");
-                return LOOK_EVERY;
-            }
-        };
-        let mut look_in = LOOK_EVERY;
-        for item in waiting {
-            if self.under_way.len() >= SENDS_AT_ONCE {
-                break;
-            }
+        if !self.may_send(now).await {
+            return LOOK_EVERY;
+        }
+        if !self.delivered.is_empty() {
+            self.note_delivered().await;
+        }
+        let mut look_in = self.look(now).await.unwrap_or(LOOK_EVERY);
+        for item in std::mem::take(&mut self.waiting) {
             let Some(chat) = chat_of(self.bot_id, &item.chat) else {
                 self.give_up(item.id, "the conversation belongs to another bot").await;
                 continue;
@@ -139,35 +226,83 @@ impl Sender {
             }
             match self.pace.wait(chat, now) {
                 Some(wait) => look_in = look_in.min(wait),
-                None => self.start(&item, chat, now, sends).await,
+                None if self.under_way.len() < SENDS_AT_ONCE => {
+                    self.start(&item, chat, now, sends).await;
+                    continue;
+                }
+                None => {}
             }
+            self.waiting.push(item);
         }
         look_in
     }
 
     /// Sends the next part of a message.
     async fn start(&mut self, item: &OutboxItem, chat: i64, now: Instant, sends: &mut Sends) {
-        let Rendered { parts, buttons } = render(&item.message);
+        let Rendered { mut parts, buttons } = self.rendered(item).await;
         let part = self.parts_sent.get(&item.id).copied().unwrap_or(0);
-        let Some(text) = parts.get(part) else {
+        if part >= parts.len() {
             // Nothing to show, or all of it was sent and the store could not note it.
-            self.note_sent(item.id).await;
+            self.delivered.push(item.id);
             return;
-        };
+        }
         let is_last_part = part + 1 == parts.len();
-        let mut request = SendMessage::new(ChatId(chat), text).link_preview_options(no_preview());
-        request.reply_markup = buttons.filter(|_| is_last_part).map(Into::into);
+        let part = parts.swap_remove(part);
+        let mut to = json!({"chat_id": chat});
+        if let Some(buttons) = buttons.filter(|_| is_last_part) {
+            to["reply_markup"] = buttons;
+        }
+        let is_photo = matches!(part, Part::Photo { .. });
+        let earlier = self.streams.earlier(chat);
+        if earlier == Earlier::UnderWay {
+            return;
+        }
         self.pace.sent(chat, now);
-        let api = Arc::clone(&self.api);
+        let (api, store) = (Arc::clone(&self.api), self.store.clone());
+        let (media_dir, key) = (self.media_dir.clone(), item.chat.clone());
         let task = sends.spawn(async move {
-            match api.call::<_, IgnoredAny>(&request, CALL_TIMEOUT).await {
-                // The status said yes: the message is there, whatever became of the rest of the answer.
-                Ok(_) | Err(Failure::Garbled) => Ok(()),
-                Err(failure) => Err(failure),
+            if let Earlier::Message { id, text: shown } = earlier
+                && stream::complete(&api, id, &shown, &part, &to).await
+            {
+                return Ok(());
+            }
+            match part {
+                Part::Text(text) => send_text(&api, &text, to).await,
+                Part::Photo { image, caption } => {
+                    to["caption"] = caption.into();
+                    photo::send(&api, &media_dir, &image, to).await
+                }
+                Part::Transcript => send_transcript(&api, &store, &key, &to).await,
             }
         });
-        let delivery = Delivery { outbox_id: item.id, attempts: item.attempts, chat, is_last_part };
+        let delivery = Delivery { outbox_id: item.id, attempts: item.attempts, chat, is_last_part, is_photo };
         self.under_way.insert(task.id(), delivery);
+    }
+
+    async fn rendered(&self, item: &OutboxItem) -> Rendered {
+        let pictured = match &item.message.reply {
+            Some(reply) if !self.without_pictures.contains(&item.id) => {
+                cards::has_pictures(&self.media_dir, reply).await
+            }
+            _ => false,
+        };
+        render(&item.message, pictured)
+    }
+
+    /// Shows more of a reply in the making, or notes how that went; `true` when a delivery may have waited for it.
+    fn streamed(&mut self, event: StreamEvent) -> bool {
+        match event {
+            StreamEvent::Due => {
+                self.streams.show(&mut self.pace);
+                false
+            }
+            StreamEvent::Ended { chat, retry_after } => {
+                if let Some(wait) = retry_after {
+                    self.pace.refused(chat, Instant::now(), wait);
+                }
+                true
+            }
+        }
     }
 
     /// Notes how a delivery went.
@@ -182,25 +317,38 @@ impl Sender {
         let Some(delivery) = self.under_way.remove(&id) else { return };
         match outcome {
             Ok(()) => {
+                self.pace.taken();
                 *self.parts_sent.entry(delivery.outbox_id).or_default() += 1;
                 if delivery.is_last_part {
-                    self.note_sent(delivery.outbox_id).await;
+                    self.delivered.push(delivery.outbox_id);
                 }
             }
             Err(failure) => self.note_failed(delivery, &failure).await,
         }
     }
 
-    async fn note_sent(&mut self, outbox_id: i64) {
-        match self.store.outbox_sent(outbox_id).await {
-            Ok(()) => drop(self.parts_sent.remove(&outbox_id)),
-            // The parts stay counted, so that the next look notes it and sends nothing.
-            Err(error) => tracing::error!(outbox_id, %error, "a sent reply cannot be noted"),
+    /// Notes in one step all that was delivered.
+    async fn note_delivered(&mut self) {
+        match self.store.outbox_sent(&self.delivered).await {
+            Ok(()) => {
+                for id in self.delivered.drain(..) {
+                    self.parts_sent.remove(&id);
+                    self.without_pictures.remove(&id);
+                }
+            }
+            // They stay on the list, so that the next look notes them and sends nothing.
+            Err(error) => tracing::error!(replies = self.delivered.len(), %error, "sent replies cannot be noted"),
         }
     }
 
     async fn note_failed(&mut self, delivery: Delivery, failure: &Failure) {
-        let Delivery { outbox_id, attempts, chat, .. } = delivery;
+        let Delivery { outbox_id, attempts, chat, is_photo, .. } = delivery;
+        if is_photo && matches!(failure, Failure::Refused { code: 400, .. }) {
+            // The words matter more than a picture that Telegram cannot fetch or read.
+            tracing::warn!(outbox_id, %failure, "a picture is left out");
+            self.without_pictures.insert(outbox_id);
+            return;
+        }
         let Some(wait) = retry_in(failure, attempts) else {
             self.give_up(outbox_id, &failure.to_string()).await;
             return;
@@ -209,7 +357,9 @@ impl Sender {
             self.pace.refused(chat, Instant::now(), retry_after);
         }
         tracing::warn!(outbox_id, %failure, retry_in_s = wait.as_secs(), "a reply was not delivered");
-        if let Err(error) = self.store.outbox_failed(outbox_id, &failure.to_string(), Some(later(wait))).await {
+        if let Err(error) =
+            self.store.outbox_failed(outbox_id, &failure.to_string(), Utc::now(), Some(later(wait))).await
+        {
             tracing::error!(outbox_id, %error, "a failed delivery cannot be noted");
         }
     }
@@ -217,7 +367,7 @@ impl Sender {
     async fn give_up(&mut self, outbox_id: i64, why: &str) {
         tracing::warn!(outbox_id, why, "a reply is given up");
         self.parts_sent.remove(&outbox_id);
-        if let Err(error) = self.store.outbox_failed(outbox_id, why, None).await {
+        if let Err(error) = self.store.outbox_failed(outbox_id, why, Utc::now(), None).await {
             tracing::error!(outbox_id, %error, "a reply that is given up cannot be noted");
         }
     }
@@ -227,38 +377,44 @@ impl Sender {
         let (chat, event) = match event {
             Ok(Live { channel: Channel::Telegram, chat, event }) => (chat_of(self.bot_id, &chat), event),
             Ok(_) => return false,
-            Err(RecvError::Lagged(_) | RecvError::Closed) => return true,
+            Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                self.typing.stop_all();
+                self.streams.end_all();
+                return true;
+            }
         };
         match (event, chat) {
             (LiveEvent::Changed, Some(chat)) => {
-                self.typing_at.remove(&chat);
+                self.typing.stop(chat);
+                self.streams.end(chat);
                 true
             }
             (LiveEvent::Changed, None) => true,
-            (LiveEvent::Progress(_), Some(chat)) => {
-                self.show_typing(chat);
+            (LiveEvent::Progress(progress), Some(chat)) => {
+                self.typing.start(chat);
+                self.typing.show(&self.pace);
+                if let Progress::Words { text } = progress {
+                    self.streams.add(chat, &text);
+                }
                 false
             }
             (LiveEvent::Progress(_), None) => false,
         }
     }
+}
 
-    /// Nothing depends on it: it is left out when Telegram asked to wait, and a failure is no more than noted.
-    fn show_typing(&mut self, chat: i64) {
-        let now = Instant::now();
-        self.typing_at.retain(|_, shown| now.duration_since(*shown) < TYPING_EVERY);
-        if self.pace.wait(chat, now).is_some() || self.typing_at.contains_key(&chat) {
-            return;
-        }
-        self.typing_at.insert(chat, now);
-        let api = Arc::clone(&self.api);
-        tokio::spawn(async move {
-            let typing = SendChatAction::new(ChatId(chat), ChatAction::Typing);
-            if let Err(failure) = api.call::<_, IgnoredAny>(&typing, CALL_TIMEOUT).await {
-                tracing::debug!(%failure, "typing could not be shown");
-            }
-        });
-    }
+/// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
+async fn send_text(api: &Api, text: &str, mut to: Value) -> Result<(), Failure> {
+    to["text"] = text.into();
+    to["link_preview_options"] = json!({"is_disabled": true});
+    api.send("sendMessage", &to, CALL_TIMEOUT).await
+}
+
+/// The copy is as new as its sending.
+async fn send_transcript(api: &Api, store: &Store, chat: &str, to: &Value) -> Result<(), Failure> {
+    let copy = store.export_chat(Channel::Telegram, chat).await;
+    let copy = copy.map_err(|error| Failure::Network(format!("the chat cannot be read: {error}")))?;
+    photo::send_file(api, "chat.json", format!("{copy:#}"), to).await
 }
 
 /// When to try again after `attempts` earlier failures; `None` when no try can succeed: the shopper blocked the bot,
@@ -274,13 +430,13 @@ fn retry_in(failure: &Failure, attempts: i64) -> Option<Duration> {
     }
 }
 
-fn later(wait: Duration) -> Timestamp {
+pub(super) fn later(wait: Duration) -> Timestamp {
     let now = Utc::now();
     TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now)
 }
 
 /// A document's name such as `faq.md` looks like an address to Telegram, which would show a stranger's page.
-fn no_preview() -> LinkPreviewOptions {
+pub(super) fn no_preview() -> LinkPreviewOptions {
     LinkPreviewOptions {
         is_disabled: true,
         url: None,

@@ -1,10 +1,6 @@
 //! Files that browsers load: the widget's script and style, the demo page's style, product pictures.
 
-use std::{
-    fmt::Write as _,
-    path::{Component, Path, PathBuf},
-    sync::LazyLock,
-};
+use std::{fmt::Write as _, path::Path, sync::LazyLock};
 
 use axum::{
     extract::{Path as UrlPath, State},
@@ -14,9 +10,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 
 use super::WidgetState;
-
-/// Bytes of a picture that is served.
-const PICTURE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+use crate::channels::pictures::{find_picture, is_web_address, plain_path};
 
 const WIDGET_STYLE: &str = include_str!("assets/widget.css");
 const DEMO_STYLE: &str = include_str!("assets/demo.css");
@@ -130,10 +124,6 @@ pub(super) fn media_address(image: &str) -> Option<String> {
     Some(address)
 }
 
-fn is_web_address(image: &str) -> bool {
-    image.starts_with("https://") || image.starts_with("http://")
-}
-
 fn picture_type(path: &str) -> Option<&'static str> {
     let extension = path.rsplit_once('.')?.1.to_ascii_lowercase();
     match extension.as_str() {
@@ -145,32 +135,6 @@ fn picture_type(path: &str) -> Option<&'static str> {
         "svg" => Some("image/svg+xml"),
         _ => None,
     }
-}
-
-/// The path when it stays below the directory it starts from, without hidden files and without a drive or scheme.
-fn plain_path(path: &str) -> Option<PathBuf> {
-    if path.is_empty() || path.contains([':', '\\', '\0']) {
-        return None;
-    }
-    let plain = Path::new(path).components().all(|part| match part {
-        Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
-        _ => false,
-    });
-    plain.then(|| PathBuf::from(path))
-}
-
-/// A catalogue may name `img/a.jpg` while the file was imported as `a.jpg`; both are looked for.
-async fn find_picture(media_dir: &Path, path: &str) -> Option<PathBuf> {
-    let path = plain_path(path)?;
-    let root = tokio::fs::canonicalize(media_dir).await.ok()?;
-    for candidate in [Some(path.as_path()), path.file_name().map(Path::new)].into_iter().flatten() {
-        let Ok(file) = tokio::fs::canonicalize(root.join(candidate)).await else { continue };
-        let Ok(metadata) = tokio::fs::metadata(&file).await else { continue };
-        if file.starts_with(&root) && metadata.is_file() && metadata.len() <= PICTURE_BYTES_MAX {
-            return Some(file);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{BODY_BYTES_MAX, assets::media_address};
 use crate::{
     message::{Citation, Language, ProductCard, Reply, Route, Timestamp},
-    storage::{Author, StorageError, StoredMessage},
+    storage::{StorageError, StoredMessage},
 };
 
 /// Characters of a message.
@@ -176,9 +176,9 @@ struct ProductView {
 }
 
 impl MessageView {
-    /// `None` for a notice that is for staff alone.
+    /// `None` for what is for staff alone.
     pub(super) fn new(message: StoredMessage, client_id: Option<String>) -> Option<Self> {
-        if message.author == Author::System {
+        if !message.author.is_public() {
             return None;
         }
         Some(Self {

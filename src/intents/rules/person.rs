@@ -8,7 +8,7 @@ use super::{pattern, patterns};
 use crate::message::Language;
 
 /// Who can be asked for: a person of the shop.
-const PERSON: &str = r"(?:humans?(?: beings?)?|persons?|people|agents?|(?:sales ?)?rep(?:s|resentatives?)?|operators?|advis[eo]rs?|colleagues?|coworkers?|employees?|staff(?: members?)?|members? of (?:the |your )?(?:staff|team|support|crew)|team members?|(?:someone|somebody|anyone|anybody)(?: else| real| human| competent)?|(?:customer|client|after-?sales) (?:service|support|care)(?: \w+)?|customer executive|(?:tech(?:nical)? )?support(?: team| staff| person| agent)?|service desk|help ?desk|sales ?(?:person|man|woman|people|team|assistants?|clerk)|clerks?|shop assistants?|experts?|specialists?|consultants?|technicians?|mechanics?|your (?:people|team|staff|workshop)|live (?:chat|person|human|agent|support|help))";
+const PERSON: &str = r"(?:humans?(?: beings?)?|persons?|people|agents?|(?:sales ?)?rep(?:s|resentatives?)?|operators?|advis[eo]rs?|colleagues?|coworkers?|employees?|staff(?: members?)?|members? of (?:the |your )?(?:staff|team|support|crew)|team members?|(?:someone|somebody|anyone|anybody)(?: else| real| human| competent)?|(?:customer|client|after-?sales) (?:service|support|care)(?: \w+)?|customer executive|(?:tech(?:nical)? )?support(?: team| staff| person| agent)?|service desk|help ?desk|sales ?(?:person|man|woman|people|team|assistants?|clerk)|clerks?|shop assistants?|experts?|supervisors?|specialists?|consultants?|technicians?|mechanics?|your (?:people|team|staff|workshop)|live (?:chat|person|human|agent|support|help))";
 
 /// Words that may stand before a person: "a real live".
 const BEFORE: &str = r"(?:(?:an?|the|one|some|any|your|ur|of|real|actual|live|living|breathing|human|proper|genuine|flesh and blood|competent|qualified|another|different|other|nice|single|customer|sales|support|service|in charge|from|responsible)[ -])*";
@@ -26,7 +26,11 @@ static LOOKALIKES: LazyLock<Regex> = LazyLock::new(|| {
         |\bwithout\ (?:having\ to\ )?(?:talk|speak|chat|call)(?:ing)?\ (?:to|with)?[^?!.,]*
         |\b(?:don'?t|do\ not|didn'?t)\ (?:want|need|have|like)\ to\ (?:talk|speak|chat)\ (?:to|with)\ (?:an?\ |any\ |your\ )*(?:human|person|people|anyone|staff|agent)\w*
         |\bi\ (?:have\ |already\ )*(?:talked|spoke|spoken|chatted)\ (?:to|with)\ [^?!.,]*
-        |\bhuman\ (?:hair|rights|body|food|grade|size[d]?)\b
+        |\bhuman\ (?:hair|rights|body|food|grade|size[d]?|anatomy|consumption|factor)\b
+        |\bagent\ 0+7\b|\b(?:secret|travel|cleaning|bleaching|estate|binding|raising|foaming|free)\ agents?\b
+        |\b(?:telephone|crane|machine|tour|drone|camera)\ operators?\b
+        |\brobot(?:ic)?\ (?:vacuum|lawn\ ?mower|mower|toy|arm|kit|mop)s?\b
+        |\b(?:don'?t|do\ not|never)\ (?:call|ring|phone)\ me\b
         |\bper\ person\b
         |(?:is|are)\ there\ (?:an?\ |any\ )?[\w-]+[\ -]speaking\ [^?!.]*
         |人工(?:智能|湖|草|皮|合成|成本|费|智慧|钻|宝石|色素|养殖|授粉|泪液)
@@ -35,7 +39,8 @@ static LOOKALIKES: LazyLock<Regex> = LazyLock::new(|| {
         |你(?:到底|究竟)?是不?是?(?:一个|个)?(?:真人|人|机器人|活人|人工|人工客服)[^,。!?]{0,8}(?:吗|么|嘛|[?]|还是[^,。!?]*|$)
         |我(?:现在)?(?:是)?在(?:跟|和)(?:真人|人|机器人|活人)[^,。!]{0,8}
         |不(?:用|需要|想|要)(?:转|找|接)?人工(?:客服)?
-        |(?:没有?|不|别)给我打电话",
+        |(?:扫地|擦窗|拖地|割草|陪伴|学习|玩具|编程|智能)机器人
+        |(?:没有?|不要?|别再?|不用|不必)给我打电话",
     )
 });
 
@@ -59,6 +64,39 @@ static WISHES: LazyLock<RegexSet> = LazyLock::new(|| {
         ),
         format!(
             r"\bhave {BEFORE}{PERSON} (?:to )?(?:call|contact|ring|phone|write|message|email|get back|reach|look)\b"
+        ),
+        format!(
+            r"\b(?:need|want|require|like|get|request|receive) (?:some |more )?(?:help|assistance|support|advice) (?:from|by|of) {BEFORE}{PERSON}\b"
+        ),
+        format!(
+            r"\b(?:have|get) a word with {BEFORE}{PERSON}\b|\bget through to {BEFORE}{PERSON}\b|\bphone call from {BEFORE}{PERSON}\b"
+        ),
+        format!(
+            r"\bput {BEFORE}(?:human|person|some(?:one|body)|agent|operator) (?:on|through)\b|\bhand (?:me |this |it |us )?off to {BEFORE}{PERSON}\b"
+        ),
+        format!(
+            r"\b(?:message|contact|text|email|reach|wait(?:ing)? for|get through to) {BEFORE}(?:humans?(?: beings?)?|agents?|representatives?|operators?|persons?)\b"
+        ),
+        format!(
+            r"\b(?:helped|served|answered|handled|assisted|advised) by {BEFORE}(?:person|human(?: being)?|some(?:one|body) real)\b|\b(?:do you have|are there) (?:any )?(?:real|actual|live|human) (?:people|humans?|persons?|agents?)\b"
+        ),
+        format!(
+            r"^(?:(?:i |we )?(?:want|need|would like|'d like|wish) to |can i |could i |may i |please |let me )*contact {BEFORE}{PERSON}(?: please| now)?[.!? ]*$"
+        ),
+        format!(
+            r"\bhow (?:do|can|could|would) (?:i|we) (?:reach|get hold of|get through to|get to|contact|find|get) {BEFORE}(?:humans?|persons?|agents?|representatives?|operators?)\b"
+        ),
+        format!(
+            r"\b(?:can|could|would|will|let|have|may) {BEFORE}(?:colleagues?|human|person|agent|(?:some|any)(?:one|body) (?:real|human))(?: of yours)? (?:please )?(?:help|answer|handle|look|take|reply|respond|check|deal)\b"
+        ),
+        format!(
+            r"\b(?:talking|speaking|chatting|complain|complaining|speak|talk) (?:to|with) {BEFORE}(?:humans?|persons?|(?:some|any)(?:one|body)|agents?|real one)\b"
+        ),
+        format!(
+            r"\b(?:change|switch|move|go|take me|get me|bring|bring me|bring in|get) (?:to |over to |in )?{BEFORE}(?:human|person|operator)\b"
+        ),
+        format!(
+            r"^(?:please |pls )?{BEFORE}(?:human(?: being)?|person|agent|representative|operator|colleague|shop assistant|some(?:one|body)|any(?:one|body))(?: real)?,? (?:please|pls|plz)[.! ]*$"
         ),
         format!(
             r"\b(?:can|could|would|will|may|might) {BEFORE}(?:human|person|agent|rep|representative|operator|advis[eo]r|colleague|employee|someone|somebody|anyone|salesperson|technician|expert|member of staff|staff member|team member)(?: \w+| from (?:the |your )?\w+| of yours| in your team)? (?:please |pls |maybe |just )?(?:call|contact|ring|phone|write to|message|email|get back to|get in touch with|reach out to|talk to|speak to|speak with|talk with|chat with|take over|look (?:at|into) (?:this|it|my|the))\b"
@@ -87,7 +125,43 @@ static WISHES: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\b(?:human|agent|operator|representative|real person)[!.]+$",
         r"\b(?:is )?any(?:one|body) real\b|^connect me(?: please| now)?[.! ]*$|\b(?:need|want|get) an? supervisor\b",
         r"\b(?:personal|human) (?:advice|help|assistance|consultation) (?:from|by|with)\b",
+        r"^(?:(?:hello|hi|hey|ok|so|um)[ ,.?!]*)*(?:is )?(?:there )?(?:any(?:one|body)|some(?:one|body)) ?(?:there|out there|here|home|around|online|available|real)?(?: at all| please| right now| now| (?:who|that) can help(?: me)?)*[ ?!.]*$",
+        r"^(?:(?:hello|hi|hey|please|pls)[ ,.?!]*)*(?:(?:can|could|will|would) )?(?:any|some)(?:one|body) (?:please )?(?:help|assist)(?: me| us)?(?: please| here| out)*[ ?!.]*$",
+        r"\bget (?:someone|somebody|anyone) to (?:look|help|call|contact|fix|check|answer|talk|speak|write|reply)\b",
+        r"\b(?:done|finished|fed up) (?:with )?(?:talking|speaking|chatting) (?:to|with) (?:an? |this |the |your )?(?:chat ?)?(?:bot|machine|robot|computer|ai)\b",
+        r"^agents? only\b|\bwhy is there no (?:human|real person|person|agent)\b|\bis there any(?:one|body)(?: there| here)?[?!. ]*$",
+        r"\benough of (?:this|the|your) (?:stupid |dumb )?(?:chat ?)?(?:bot|machine|robot)\b",
+        r"\b(?:human|person|someone|somebody|colleague) (?:should|has to|needs to|must|ought to) (?:look|check|handle|deal|decide|answer|help|read)\b",
+        r"\b(?:agent|human|representative|operator) to (?:chat|talk|speak)\b",
+        r"\b(?:refuse|won'?t|will not|not going|not gonna) (?:to )?(?:talk|speak|chat|write) (?:to|with) (?:an? |this |the |your )?(?:stupid |dumb )?(?:chat ?)?(?:bot|machine|robot|computer|ai)\b",
+        r"^(?:human|agent|operator|representative|person|csr),? (?:please|pls|plz|now)\b|^csr[?!. ]*$|^(?:i )?(?:want|need) (?:customer )?support[.! ]*$",
+        r"\bhuman (?:interaction|contact|being),? (?:please|pls)\b|\bwhere are (?:the|your) (?:humans|people|real people)[?!. ]*$",
+        r"\b(?:is|are) (?:an? |any |the |your )?(?:humans?|persons?|agents?|(?:some|any)(?:one|body)|staff(?: members?)?|colleagues?|representatives?|operators?) (?:available|online|free|there|around|on duty)(?: (?:to|for) (?:chat|talk|speak|help|assist|a chat|me)\b.*| (?:now|right now|today|please))?[ ?!.]*$",
+        r"^(?:please |pls )?(?:transfer me|escalate)(?: this| it| please| pls| now)*[.! ]*$",
+        r"\bdoes any(?:one|body) (?:even |actually )?work (?:here|there)\b",
+        r"^(?:please |pls |can you |could you )*give me a (?:call|ring)\b",
+        r"\b(?:out of|away from|rid of) (?:this|the|your) (?:stupid |dumb )?(?:chat ?)?bot\b",
+        r"\bneeds? (?:a |an )?(?:human|real person)\b|\b(?:please|pls|help me)[, ]+(?:an? )?(?:real )?(?:human|person)[.! ]*$",
+        r"^(?:(?:human|agent|operator|representative|person)[ ,!.]*){2,}$|\b(?:0|zero) for (?:an? )?(?:operator|agent|human)\b",
         // Chinese
+        r"^(?:[你您]好|喂|请问|[,.!?。 ])*(?:你们|那边|这里|现在)*(?:有没有人|有人|没有?人)(?:在線|在线)?(?:吗|么|嘛|嗎|在|不在|不|没|呢|啊|管|理|回复|接待|服务|可以|能|帮我|帮忙|一下|[?!。~ ])*$",
+        r"^(?:人工[ ,!。]*){2,}$|人工 ?ke ?fu",
+        r"来(?:个|一个)(?:真人|活人|人)(?:吧|啊|呀|帮|跟|和|说|吗|[!。?,]|$)",
+        r"机器人(?:滚|走开|闭嘴)|(?:烦死了?|讨厌|垃圾|废物|傻)(?:这|的|这个)?机器人|机器人[^,。!?]{0,3}(?:听不懂|说不清|没用|太蠢|太笨)|(?:跟|和)机器人(?:说|讲|聊)不(?:清|通|明白)",
+        r"^(?:请)?(?:在线|接|找|转|叫)?客服(?:人员)?(?:在哪里?|呢|在吗|在不在)?[?!。 ]*$",
+        r"(?:想|要|请|帮我|麻烦)(?:咨询|叫|联系|请|接)(?:一下)?(?:你们的?)?(?:在线|售后|人工)?客服|联系(?:在线|售后|官方)客服",
+        r"(?:打|回)(?:个|一个)?电话给我|^(?:请|麻烦)?回(?:个)?电(?:话)?[。! ]*$|^(?:请|麻烦)?回拨[。! ]*$",
+        r"(?:需要|要|找|请|安排)(?:个|一位)?专人(?:来)?(?:处理|服务|联系|跟进|对接|回复)|^(?:请)?[接转找]专[员員]",
+        r"(?:想|要|直接)问(?:真)?人[。! ]*$|找个?人(?:问|咨询|帮|说|聊)",
+        r"(?:跟|和|等|排队)(?:着|等)?人工(?:聊|说|沟通|[!。 ]|$)",
+        r"(?:跟|和|找)(?:你们)?店主(?:聊|说|沟通|谈|[!。 ]|$)|(?:给我|帮我)(?:找|接|转|叫)(?:一个|个|位)?人",
+        r"有没有工作人员|有人(?:能|可以)?(?:回复?|理|帮|管|接待)(?:一下)?我|^(?:请|麻烦|帮我)*(?:转接|轉接)(?:一下|谢谢|[,。! ])*$",
+        r"转(?:一)?下客服|找个?客服(?:问|咨询|说|聊|帮)|请你们?的?(?:主管|经理|领导|负责人)(?:联系|来|回)",
+        r"(?:有没有|有)(?:人工|在线|真人)?客服(?:在)?(?:吗|么|嘛|不|呀|啊|[?!。 ]|$)",
+        r"^(?:叫|请|让)?(?:你们)?(?:在线|人工)?客服(?:人呢|有人吗|在线吗|能回复?一下吗|快来|快点|回复?一下|出来|来一下|来)[?!。 ]*$",
+        r"^人(?:都)?(?:去哪了?|哪去了)[?!。 ]*$|人工(?:坐席|座席|在哪|快点?|在线|台$)|在线人工",
+        r"打电话给(?:你们)?(?:的)?客服|^(?:请|麻烦)?打我的?(?:电话|手机)|(?:请|麻烦|可以|方便)(?:来|致)电(?:给我)?(?:吗|[?!。 ]|$)",
+        r"^[转专轉砖找](?:人|仁|任|认|ren) ?(?:工|公|功|gong)(?:客服)?[。! ]*$",
         r"[转轉接](?:到|给|一下|个)*(?:人工|真人)",
         r"(?:转接|轉接|接通|接入|转到|轉到|^转|^轉|帮我[转接]|[请帮]转).{0,6}(?:人|客服|店员|店員|同事|专员|專員|售后|员工|工作人员|负责人|主管)",
         r"(?:找|要|叫|呼叫|需要|求|给我|来个|来|换|有没有|有|开|接|想要|联系|请)(?:一个|个|一位|位|下|一下)?(?:你们)?(?:的)?(?:真人|活人|人工|大活人)",
@@ -115,7 +189,7 @@ static PINYIN_WISHES: LazyLock<RegexSet> =
 /// Demands for a superior, formal complaints, threats with the law.
 static CONSEQUENCES: LazyLock<RegexSet> = LazyLock::new(|| {
     patterns(&[
-        r"\b(?:talk|speak|chat) (?:to|with) (?:the |your |a |an |ur )?(?:\w+ )?(?:manager|boss|director|ceo|superior)\b",
+        r"\b(?:talk|speak|chat) (?:to|with) (?:the |your |a |an |ur )?(?:\w+ )?(?:manager|boss|director|ceo|superior|supervisor)\b",
         r"\b(?:give|get|bring|call) me (?:the |your |a |ur )(?:store |shop )?(?:manager|boss|director)\b",
         r"\b(?:want|demand|need) (?:the |your |a )(?:store |shop )?(?:manager|boss)\b",
         r"\b(?:file|make|lodge|submit|raise|register|filing|making|lodging) (?:an? )?(?:\w+ )?complaint\b",
@@ -129,10 +203,80 @@ static CONSEQUENCES: LazyLock<RegexSet> = LazyLock::new(|| {
     ])
 });
 
+/// The words of a wish, so that typing errors in them are mended before it is given up.
+const WORDS: [&str; 16] = [
+    "human",
+    "agent",
+    "person",
+    "operator",
+    "representative",
+    "speak",
+    "connect",
+    "transfer",
+    "customer",
+    "service",
+    "support",
+    "somebody",
+    "someone",
+    "colleague",
+    "employee",
+    "callback",
+];
+/// Short words and spellings further off.
+const MISSPELT: [(&str, &str); 11] = [
+    ("tlak", "talk"),
+    ("tlk", "talk"),
+    ("takl", "talk"),
+    ("wnat", "want"),
+    ("watn", "want"),
+    ("hooman", "human"),
+    ("2", "to"),
+    ("too", "to"),
+    ("sum1", "someone"),
+    ("some1", "someone"),
+    ("any1", "anyone"),
+];
+
 /// Whether the shopper wishes for a person. `folded` is folded text.
 pub(super) fn wants_person(folded: &str, language: Language) -> bool {
     let cleaned = LOOKALIKES.replace_all(folded, " ");
-    WISHES.is_match(&cleaned) || (language == Language::Zh && PINYIN_WISHES.is_match(&cleaned))
+    WISHES.is_match(&cleaned)
+        || (language == Language::Zh && PINYIN_WISHES.is_match(&cleaned))
+        || mended(&cleaned).is_some_and(|mended| WISHES.is_match(&LOOKALIKES.replace_all(&mended, " ")))
+}
+
+/// The text with the words of a wish spelt as they should be; `None` when there is nothing to mend.
+fn mended(text: &str) -> Option<String> {
+    let mut changed = false;
+    let words = text.split(' ').map(|word| {
+        let letters = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let known = MISSPELT.iter().find(|(wrong, _)| *wrong == letters).map(|(_, right)| *right);
+        let meant = known.or_else(|| WORDS.into_iter().find(|right| is_one_slip_away(letters, right)));
+        match meant.filter(|_| !letters.is_empty()) {
+            Some(meant) => {
+                changed = true;
+                word.replacen(letters, meant, 1)
+            }
+            None => word.to_owned(),
+        }
+    });
+    let mended = words.collect::<Vec<_>>().join(" ");
+    changed.then_some(mended)
+}
+
+/// One letter added, left out or wrong, or two neighbours swapped.
+fn is_one_slip_away(word: &str, right: &str) -> bool {
+    if !word.is_ascii() || word == right || word.len().abs_diff(right.len()) > 1 || word.len() < 4 {
+        return false;
+    }
+    let (word, right) = (word.as_bytes(), right.as_bytes());
+    let same = word.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (word, right) = (&word[same..], &right[same..]);
+    let rest = |text: &'_ [u8], from: usize| text.get(from..).map(<[u8]>::to_vec).unwrap_or_default();
+    rest(word, 1) == right
+        || rest(right, 1) == word
+        || rest(word, 1) == rest(right, 1)
+        || (word.len() > 1 && right.len() > 1 && word[0] == right[1] && word[1] == right[0] && word[2..] == right[2..])
 }
 
 /// Whether the shopper demands a superior, files a complaint or threatens with the law. `folded` is folded text.

@@ -116,6 +116,33 @@ fn every_usual_wish_for_a_person_is_heard_in_chinese() {
     assert_eq!(rule_intent("zhuan rengong", Language::Zh).map(|(intent, _)| intent), Some(Intent::Human));
 }
 
+/// Whether the bot hands over: a wish, or a demand for consequences.
+fn hands_over(text: &str, language: Language) -> bool {
+    matches!(rule_intent(text, language), Some((Intent::Human | Intent::Complaint, _)))
+}
+
+#[test]
+fn every_wish_of_the_broad_lists_is_heard_and_no_near_miss_is() {
+    let lists = [
+        (
+            Language::En,
+            include_str!("../../../tests/wishes/wishes_en.txt"),
+            include_str!("../../../tests/wishes/near_en.txt"),
+        ),
+        (
+            Language::Zh,
+            include_str!("../../../tests/wishes/wishes_zh.txt"),
+            include_str!("../../../tests/wishes/near_zh.txt"),
+        ),
+    ];
+    for (language, wishes, near) in lists {
+        assert!(wishes.lines().count() >= 120 && near.lines().count() >= 60);
+        let missed: Vec<_> = wishes.lines().filter(|text| !hands_over(text, language)).collect();
+        let wrong: Vec<_> = near.lines().filter(|text| hands_over(text, language)).collect();
+        assert!(missed.is_empty() && wrong.is_empty(), "not heard: {missed:#?}, heard for no reason: {wrong:#?}");
+    }
+}
+
 #[test]
 fn persons_that_nobody_wishes_for_are_left_to_the_head() {
     all(

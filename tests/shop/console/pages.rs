@@ -5,10 +5,10 @@ use chrono::Utc;
 use futures::StreamExt;
 use reqwest::StatusCode;
 use shoptalk::{
-    conversation::State,
+    conversation::{Conversation, Staff, State},
     live::LiveEvent,
-    message::{Channel, Reply},
-    storage::{Author, Role},
+    message::{Channel, Inbound, Origin, Reply},
+    storage::{Author, Role, UnreadUpdate},
 };
 
 use super::{PASSWORD, SCRIPT, TestConsole, location, reply};
@@ -59,7 +59,7 @@ async fn a_reply_of_staff_reaches_the_shopper_and_silences_the_bot() {
     assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, State::WithStaff);
     // One reply per chat is offered at a time: the bot's comes first.
     let first = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
-    shop.store.outbox_sent(first[0].id).await.unwrap();
+    shop.store.outbox_sent(&[first[0].id]).await.unwrap();
     let queued = shop.store.pending_outbox(Channel::Telegram, Utc::now(), 10).await.unwrap();
     assert_eq!(queued.last().map(|item| item.message.text.as_str()), Some("I am Ana.\nHow can I help?"));
     let event = watch.recv().await.unwrap();
@@ -98,10 +98,68 @@ async fn staff_take_hand_back_and_close_with_one_notice_each() {
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(shop.store.conversation_by_id(id).await.unwrap().unwrap().state, state, "{action}");
     }
-    let notices: Vec<_> = shop.store.messages(id, 2).await.unwrap().into_iter().map(|message| message.text).collect();
-    assert_eq!(notices.len(), 3, "{notices:?}");
+    let written = shop.store.messages(id, 2).await.unwrap();
+    let by = |author: Author| -> Vec<&String> {
+        written.iter().filter(|message| message.author == author).map(|message| &message.text).collect()
+    };
+    let (notices, said) = (by(Author::System), by(Author::Bot));
+    assert_eq!((notices.len(), said.len()), (3, 2), "{written:?}");
+    assert!(said[0].contains("handed you back") && said[1].contains("closed now"), "{said:?}");
     assert!(notices[0].starts_with("Ana"), "{notices:?}");
     assert!(agent.post(&path, &[("action", "burn")]).await.status().is_client_error());
+}
+
+#[tokio::test]
+async fn a_second_answer_is_refused_with_who_is_answering_unless_one_takes_over() {
+    let shop = TestConsole::start().await;
+    let mut ana = shop.logged_in(Role::Agent).await;
+    let id = shop.turn(Channel::Widget, "w1", "a person please", &Reply { handoff: true, ..reply("Yes") }).await;
+    let (path, page) = (format!("/console/conversations/{id}/reply"), format!("/console/conversations/{id}"));
+    assert!(ana.page(&page).await.contains("number 1 in the queue, waiting for 0 min"));
+    shop.store.staff_reply(id, Staff::new("telegram", 5, "Bo <b>"), "Bo here", Utc::now()).await.unwrap();
+    assert!(ana.page(&page).await.contains("Bo &#60;b&#62; is answering"));
+    let refused = ana.post(&path, &[("text", "Ana here, too"), ("as", "reply")]).await;
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("was not sent") && refused.contains("Ana here, too"), "{refused}");
+    assert!(refused.contains("Take over anyway"), "{refused}");
+    assert_eq!(ana.post(&path, &[("text", "is Bo right?"), ("as", "note")]).await.status(), StatusCode::SEE_OTHER);
+    assert!(ana.page(&page).await.contains("Note for colleagues"));
+    ana.post(&path, &[("text", "Ana here, too"), ("as", "take_over")]).await;
+    let written = shop.store.messages(id, 2).await.unwrap().into_iter().map(|message| (message.author, message.text));
+    let expected = [
+        (Author::Staff, "Bo here"),
+        (Author::Note, "is Bo right?"),
+        (Author::System, "Ana took the conversation over."),
+        (Author::Staff, "Ana here, too"),
+    ];
+    assert_eq!(written.collect::<Vec<_>>(), expected.map(|(author, text)| (author, text.to_owned())));
+    assert_eq!(shop.store.standing(id).await.unwrap().unwrap().holder.unwrap().staff.name, "Ana");
+}
+
+#[tokio::test]
+async fn the_list_shows_the_queue_the_hours_and_messages_that_were_left() {
+    let shop = TestConsole::start().await;
+    let visitor = shop.logged_in(Role::Viewer).await;
+    let waiting = Reply { handoff: true, ..reply("I pass you on.") };
+    shop.turn(Channel::Widget, "first", "a person", &waiting).await;
+    shop.turn(Channel::Widget, "second", "a person too", &waiting).await;
+    let list = visitor.page("/console/conversations").await;
+    let place = |text: &str| list.find(text).unwrap_or_else(|| panic!("{text} is missing: {list}"));
+    assert!(place("number 1 in the queue") < place("number 2 in the queue"));
+    assert!(!list.contains("class=\"soft desk\""), "a shop without hours");
+    let profile =
+        "{\"support_hours\": {\"timezone\": \"Asia/Shanghai\", \"days\": [], \"from\": \"09:00\", \"to\": \"18:00\",
+        \"other\": {\"mon\": [\"09:00-10:00\"]}, \"holidays\": []}}";
+    shop.store.set_shop_profile(profile).await.unwrap();
+    let list = visitor.page("/console/conversations").await;
+    assert!(list.contains("Outside of your hours") || list.contains("Within your hours"), "{list}");
+    let mut left = Conversation::new(Channel::Widget, "third");
+    left.memory.wish_left = true;
+    shop.turn_of(&left, "please call me", &reply("Kept.")).await;
+    let list = visitor.page("/console/conversations").await;
+    assert_eq!(list.matches("Kept.").count(), 1);
+    assert!(list.contains("Left a message for a person"));
 }
 
 #[tokio::test]
@@ -252,4 +310,48 @@ async fn open_pages_are_told_of_changes_and_the_stream_ends_with_the_server() {
     assert!(first.contains(r#"{"type":"changed","channel":"widget","chat":"w1"}"#), "{first}");
     shop.shutdown.cancel();
     assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_again() {
+    let shop = TestConsole::start().await;
+    let at = Utc::now();
+    let inbound = Inbound {
+        channel: Channel::Telegram,
+        chat: "7:42".to_owned(),
+        update_id: "1".to_owned(),
+        text: format!("{SCRIPT} my card is 4111 1111 1111 1111"),
+        customer: None,
+        language_hint: None,
+        received_at: at,
+        attachments: Vec::new(),
+        origin: Origin::default(),
+    };
+    let id = shop.store.accept(&inbound).await.unwrap().unwrap();
+    let mut agent = shop.logged_in(Role::Agent).await;
+    assert!(!agent.page("/console").await.contains("Set aside"), "no entry while there is nothing");
+    shop.store.inbound_failed(id, "the encoder is on fire", 1).await.unwrap();
+    let unread = UnreadUpdate {
+        channel: Channel::Telegram,
+        source: "7".to_owned(),
+        key: "2".to_owned(),
+        raw: "{\"telepathy\":\"hm\"}".to_owned(),
+        error: "its kind is not known".to_owned(),
+        received_at: at,
+    };
+    shop.store.accept_all(&[], std::slice::from_ref(&unread)).await.unwrap();
+
+    assert!(agent.page("/console").await.contains("Set aside"));
+    let page = agent.page("/console/set-aside").await;
+    for words in ["the encoder is on fire", "its kind is not known", "telepathy", "Try again"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("4111 1111") && !page.contains("<script>"), "{page}");
+    let message = format!("/console/set-aside/messages/{id}");
+    assert_eq!(agent.post(&message, &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(agent.post(&message, &[]).await.status(), StatusCode::NOT_FOUND, "it is not set aside any more");
+    assert_eq!(shop.store.pending_inbound(10).await.unwrap()[0].attempts, 0);
+    assert_eq!(agent.post("/console/set-aside/updates/1", &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(shop.store.unread_to_read(Channel::Telegram, "7").await.unwrap(), [(1, unread.raw)]);
+    assert_eq!(shop.store.set_aside_count().await.unwrap(), 0);
 }

@@ -1,5 +1,5 @@
 //! A Bot API server for tests. It keeps updates until an offset confirms them, as Telegram does, records every call with
-//! its time, and has the faults that are ordered from it.
+//! its time, and has the faults that are ordered from it or that come by chance, from a seed.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -14,6 +14,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{Html, IntoResponse as _, Response},
 };
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::{Map, Value, json};
 
 /// The bot's id, which is also the first half of its token.
@@ -30,6 +31,8 @@ pub enum Fault {
     RetryAfter(u64),
     /// A 5xx with an HTML page, as proxies answer.
     Status(u16),
+    /// Understood and refused with these words.
+    Refuse(&'static str),
     /// Not carried out, and never answered.
     HangBefore,
     /// Carried out, and never answered.
@@ -49,10 +52,73 @@ pub struct Call {
     pub at: Instant,
     /// Whether it was carried out: neither refused nor kept from it by a fault.
     pub done: bool,
+    /// What it gave.
+    pub result: Value,
+}
+
+/// Faults by chance. Each is a probability unless it says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Chaos {
+    /// The same seed gives the same faults for the same calls.
+    pub seed: u64,
+    /// Of `sendMessage` to the chats whose number this divides: 429 for 1 s to `retry_after_max_s`.
+    pub retry_after: f64,
+    /// The longest asked wait.
+    pub retry_after_max_s: u64,
+    /// Of the same calls: 5xx.
+    pub server: f64,
+    /// Not carried out, and never answered.
+    pub hang_before: f64,
+    /// Carried out, and never answered.
+    pub hang_after: f64,
+    /// Carried out, and the answer is cut.
+    pub cut: f64,
+    /// Which chats have these; 1: all.
+    pub chats: i64,
+    /// Of `getUpdates`: 5xx or a cut answer, half each.
+    pub poll: f64,
+    /// Updates that come again, in one of the deliveries that follow.
+    pub duplicates: f64,
+    /// Updates that come late, after up to so many later ones.
+    pub late: f64,
+    /// The longest delay, in updates.
+    pub window: i64,
+    /// Deliveries are shuffled.
+    pub shuffle: bool,
+}
+
+/// What is known of calls by chance.
+struct Chance {
+    rng: StdRng,
+    chaos: Chaos,
+    /// Updates that wait to come late or again: the number that the next update has to reach, and the update.
+    later: Vec<(i64, Value)>,
+    /// Those of `later` that were delivered and may not have arrived.
+    delivered_late: Vec<Value>,
+    /// The highest number in the last delivery.
+    last_delivered: i64,
+}
+
+/// A message of the bot as a chat shows it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its words.
+    pub text: String,
+    /// When it was taken.
+    pub at: Instant,
 }
 
 #[derive(Default)]
 struct Inner {
+    chance: Option<Chance>,
+    /// What each chat shows of the bot's texts, in order.
+    shown: HashMap<i64, Vec<Shown>>,
+    /// Until when a chat was told to wait.
+    told_to_wait: HashMap<i64, Instant>,
+    /// Messages that came before an asked wait was over.
+    early: usize,
+    /// Calls by chance are too many to be kept.
+    keeps_no_calls: bool,
     updates: BTreeMap<i64, Value>,
     delivered: BTreeMap<i64, Value>,
     again: Vec<Value>,
@@ -63,8 +129,13 @@ struct Inner {
     next_id: i64,
     faults: VecDeque<(String, Fault)>,
     blocked: HashSet<i64>,
+    has_drafts: bool,
     webhook: String,
+    webhook_secret: String,
+    /// Deliveries to the webhook that were answered otherwise than with 200.
+    repeated: usize,
     files: HashMap<String, Vec<u8>>,
+    topics: Vec<(String, i64)>,
     calls: Vec<Call>,
 }
 
@@ -119,6 +190,9 @@ impl FakeTelegram {
         let id = inner.next_id;
         let mut update = update.clone();
         update["update_id"] = id.into();
+        if inner.comes_late(id, &update) {
+            return id;
+        }
         inner.updates.insert(id, update);
         id
     }
@@ -135,9 +209,68 @@ impl FakeTelegram {
         self.lock().reverse = true;
     }
 
+    /// From now on faults come by chance, and single calls are not recorded.
+    pub fn let_chaos_reign(&self, chaos: Chaos) {
+        let mut inner = self.lock();
+        inner.keeps_no_calls = true;
+        inner.chance = Some(Chance {
+            rng: StdRng::seed_from_u64(chaos.seed),
+            chaos,
+            later: Vec::new(),
+            delivered_late: Vec::new(),
+            last_delivered: 0,
+        });
+    }
+
+    /// Ends all faults; what was to come late or again comes now.
+    pub fn let_chaos_end(&self) {
+        if let Some(chance) = &mut self.lock().chance {
+            chance.chaos = Chaos::default();
+            chance.later.iter_mut().for_each(|(due, _)| *due = 0);
+        }
+    }
+
+    /// Messages to chats that had been told to wait longer.
+    pub fn early(&self) -> usize {
+        self.lock().early
+    }
+
+    /// Whether every update was confirmed, late and repeated ones included.
+    pub fn all_confirmed(&self) -> bool {
+        let inner = self.lock();
+        let late =
+            inner.chance.as_ref().is_some_and(|chance| !chance.later.is_empty() || !chance.delivered_late.is_empty());
+        !late && inner.updates.range(inner.offset..).next().is_none()
+    }
+
+    /// Whether the webhook has taken everything.
+    pub fn all_delivered(&self) -> bool {
+        self.lock().updates.is_empty()
+    }
+
+    /// What a chat shows of the bot's texts, with the times.
+    pub fn shown_with_times(&self, chat: i64) -> Vec<Shown> {
+        self.lock().shown.get(&chat).cloned().unwrap_or_default()
+    }
+
+    /// Every chat that shows something.
+    pub fn chats(&self) -> Vec<i64> {
+        self.lock().shown.keys().copied().collect()
+    }
+
     /// Lets the next call of a method that has no earlier fault waiting go wrong.
     pub fn order(&self, method: &str, fault: Fault) {
         self.lock().faults.push_back((method.to_lowercase(), fault));
+    }
+
+    /// From now on the server knows `sendMessageDraft`.
+    pub fn with_drafts(&self) {
+        self.lock().has_drafts = true;
+    }
+
+    /// All calls so far, in order.
+    pub fn all_calls(&self) -> Vec<Call> {
+        self.lock().calls.clone()
     }
 
     /// The shopper blocks the bot.
@@ -172,6 +305,26 @@ impl FakeTelegram {
         tries.filter(|call| call.done).map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// A member of a group with topics writes.
+    pub fn write_in_topic(&self, group: i64, topic: i64, member: (i64, &str), text: &str) -> i64 {
+        let (id, name) = member;
+        self.update(&json!({"message": {"message_id": 1, "date": 0, "message_thread_id": topic,
+            "is_topic_message": true, "chat": {"id": group, "type": "supergroup", "title": "Staff", "is_forum": true},
+            "from": {"id": id, "is_bot": false, "first_name": name}, "text": text}}))
+    }
+
+    /// What a topic of a group shows of the bot's messages.
+    pub fn shown_in_topic(&self, group: i64, topic: i64) -> Vec<String> {
+        let tries = self.tries(group).into_iter();
+        let shown = tries.filter(|call| call.done && int(&call.params, "message_thread_id") == Some(topic));
+        shown.map(|call| call.params["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Names and numbers of the topics that were made.
+    pub fn topics(&self) -> Vec<(String, i64)> {
+        self.lock().topics.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -180,6 +333,10 @@ impl FakeTelegram {
         let (index, fault) = self.arrived(method, &params);
         match fault {
             Some(Fault::RetryAfter(seconds)) => {
+                if let Some(chat) = int(&params, "chat_id") {
+                    let until = Instant::now() + Duration::from_secs(seconds);
+                    self.lock().told_to_wait.insert(chat, until);
+                }
                 let body = json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
                     "parameters": {"retry_after": seconds}});
                 return (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
@@ -187,13 +344,24 @@ impl FakeTelegram {
             Some(Fault::Status(status)) => {
                 return (StatusCode::from_u16(status).unwrap(), Html("<h1>Bad gateway</h1>")).into_response();
             }
+            Some(Fault::Refuse(why)) => {
+                let body = json!({"ok": false, "error_code": 400, "description": why});
+                return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+            }
             Some(Fault::HangBefore) => return std::future::pending().await,
             Some(Fault::None | Fault::HangAfter | Fault::Cut) | None => {}
         }
         let outcome = self.carry_out(method, &params).await;
-        self.lock().calls[index].done = outcome.is_ok();
+        if let Some(index) = index {
+            let call = &mut self.lock().calls[index];
+            call.done = outcome.is_ok();
+            call.result = outcome.clone().unwrap_or_default();
+        }
         if fault == Some(Fault::HangAfter) {
             return std::future::pending().await;
+        }
+        if fault == Some(Fault::Cut) && method == "getupdates" {
+            self.lock().confirm_late(0);
         }
         let (status, body) = match outcome {
             Ok(result) => (200, json!({"ok": true, "result": result})),
@@ -207,13 +375,23 @@ impl FakeTelegram {
     }
 
     /// Records a call and takes the fault that was ordered for it.
-    fn arrived(&self, method: &str, params: &Value) -> (usize, Option<Fault>) {
+    fn arrived(&self, method: &str, params: &Value) -> (Option<usize>, Option<Fault>) {
         let mut inner = self.lock();
-        let call = Call { method: method.to_owned(), params: params.clone(), at: Instant::now(), done: false };
-        inner.calls.push(call);
+        let now = Instant::now();
+        if method == "sendmessage"
+            && let Some(chat) = int(params, "chat_id")
+        {
+            inner.early += usize::from(inner.told_to_wait.get(&chat).is_some_and(|until| now < *until));
+        }
+        if !inner.keeps_no_calls {
+            let call =
+                Call { method: method.to_owned(), params: params.clone(), at: now, done: false, result: Value::Null };
+            inner.calls.push(call);
+        }
         let waiting = inner.faults.iter().position(|(of, _)| of == method);
         let fault = waiting.and_then(|index| inner.faults.remove(index)).map(|(_, fault)| fault);
-        (inner.calls.len() - 1, fault)
+        let fault = fault.or_else(|| inner.chance.as_mut()?.fault(method, int(params, "chat_id")));
+        (inner.calls.len().checked_sub(1).filter(|_| !inner.keeps_no_calls), fault)
     }
 
     async fn carry_out(&self, method: &str, params: &Value) -> Outcome {
@@ -224,7 +402,11 @@ impl FakeTelegram {
             "getwebhookinfo" => Ok(json!({"url": self.lock().webhook, "has_custom_certificate": false,
                 "pending_update_count": self.lock().updates.len()})),
             "setwebhook" => {
-                params["url"].as_str().unwrap_or_default().clone_into(&mut self.lock().webhook);
+                let mut inner = self.lock();
+                params["url"].as_str().unwrap_or_default().clone_into(&mut inner.webhook);
+                params["secret_token"].as_str().unwrap_or_default().clone_into(&mut inner.webhook_secret);
+                drop(inner);
+                tokio::spawn(self.clone().deliver());
                 Ok(json!(true))
             }
             "deletewebhook" => {
@@ -235,7 +417,22 @@ impl FakeTelegram {
             "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
-            "sendchataction" | "answercallbackquery" | "setmycommands" => Ok(json!(true)),
+            "editmessagereplymarkup" | "editmessagemedia" | "editmessagecaption" | "deletemessage" => Ok(json!(true)),
+            "sendchataction"
+            | "answercallbackquery"
+            | "setmycommands"
+            | "setmydescription"
+            | "setmyshortdescription" => Ok(json!(true)),
+            "sendmessagedraft" if self.lock().has_drafts => Ok(json!(true)),
+            "createforumtopic" => {
+                let mut inner = self.lock();
+                inner.next_id += 1;
+                let (name, id) = (params["name"].as_str().unwrap_or_default().to_owned(), inner.next_id);
+                inner.topics.push((name.clone(), id));
+                Ok(json!({"message_thread_id": id, "name": name, "icon_color": 7_322_096}))
+            }
+            "getchat" => Ok(json!({"id": params["chat_id"], "type": "private", "first_name": "Ada"})),
+            "closeforumtopic" | "reopenforumtopic" => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;
@@ -243,6 +440,38 @@ impl FakeTelegram {
             }
             _ => Err((404, "Not Found: method not found")),
         }
+    }
+
+    /// Delivers to the webhook what waits, several at a time, and again what was not answered with 200, until another
+    /// webhook is set.
+    async fn deliver(self) {
+        const AT_ONCE: usize = 20;
+        let url = self.lock().webhook.clone();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        while !url.is_empty() && self.lock().webhook == url {
+            let waiting: Vec<(i64, Value)> =
+                self.lock().updates.iter().take(AT_ONCE).map(|(id, update)| (*id, update.clone())).collect();
+            let secret = self.lock().webhook_secret.clone();
+            let deliveries = waiting.iter().map(|(id, update)| {
+                let request = client.post(&url).header("X-Telegram-Bot-Api-Secret-Token", &secret).json(update);
+                let request = request.timeout(Duration::from_secs(5)).send();
+                async move { (*id, request.await.is_ok_and(|response| response.status() == 200)) }
+            });
+            for (id, taken) in futures::future::join_all(deliveries).await {
+                let mut inner = self.lock();
+                if taken {
+                    inner.updates.remove(&id);
+                } else {
+                    inner.repeated += 1;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Deliveries that were not answered with 200.
+    pub fn repeated(&self) -> usize {
+        self.lock().repeated
     }
 
     /// Holds the call open until there is something, as long as `timeout` says.
@@ -256,6 +485,7 @@ impl FakeTelegram {
             }
             let offset = int(params, "offset").unwrap_or(0);
             inner.updates.retain(|id, _| *id >= offset);
+            inner.confirm_late(offset);
             inner.offset = inner.offset.max(offset);
             inner.polls += 1;
             inner.polls
@@ -270,7 +500,10 @@ impl FakeTelegram {
                 let waiting: Vec<(i64, Value)> =
                     inner.updates.iter().take(limit).map(|(id, update)| (*id, update.clone())).collect();
                 batch.extend(waiting.iter().map(|(_, update)| update.clone()));
-                inner.delivered.extend(waiting);
+                if !inner.keeps_no_calls {
+                    inner.delivered.extend(waiting);
+                }
+                inner.add_by_chance(&mut batch);
                 if inner.reverse {
                     batch.reverse();
                 }
@@ -292,6 +525,9 @@ impl FakeTelegram {
             return Err((400, problem));
         }
         inner.next_id += 1;
+        if let Some(text) = params["text"].as_str() {
+            inner.shown.entry(chat).or_default().push(Shown { text: text.to_owned(), at: Instant::now() });
+        }
         Ok(json!({"message_id": inner.next_id, "date": 0, "chat": {"id": chat, "type": "private", "first_name": "Ada"},
             "text": params["text"]}))
     }
@@ -300,6 +536,77 @@ impl FakeTelegram {
         match self.lock().files.get(path) {
             Some(bytes) => bytes.clone().into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+}
+
+impl Chance {
+    /// What goes wrong with a call.
+    fn fault(&mut self, method: &str, chat: Option<i64>) -> Option<Fault> {
+        let Chaos { retry_after, server, hang_before, hang_after, cut, .. } = self.chaos;
+        if method == "getupdates" {
+            return self
+                .rng
+                .random_bool(self.chaos.poll)
+                .then(|| if self.rng.random_bool(0.5) { Fault::Status(502) } else { Fault::Cut });
+        }
+        if method != "sendmessage" || chat.is_none_or(|chat| self.chaos.chats == 0 || chat % self.chaos.chats != 0) {
+            return None;
+        }
+        let mut left = self.rng.random::<f64>();
+        let mut falls = |probability: f64| {
+            let hit = left < probability;
+            left -= probability;
+            hit
+        };
+        if falls(retry_after) {
+            Some(Fault::RetryAfter(self.rng.random_range(1..=self.chaos.retry_after_max_s.max(1))))
+        } else if falls(server) {
+            Some(Fault::Status(502))
+        } else if falls(hang_before) {
+            Some(Fault::HangBefore)
+        } else if falls(hang_after) {
+            Some(Fault::HangAfter)
+        } else {
+            falls(cut).then_some(Fault::Cut)
+        }
+    }
+}
+
+impl Inner {
+    /// Draws whether an update comes late, and whether it comes again.
+    fn comes_late(&mut self, id: i64, update: &Value) -> bool {
+        let Some(Chance { rng, chaos, later, .. }) = &mut self.chance else { return false };
+        if rng.random_bool(chaos.duplicates) {
+            later.push((id + rng.random_range(1..=chaos.window.max(1)), update.clone()));
+        }
+        let late = rng.random_bool(chaos.late);
+        if late {
+            later.push((id + rng.random_range(1..=chaos.window.max(1)), update.clone()));
+        }
+        late
+    }
+
+    /// Late updates have lower numbers than the offset; what was delivered before the offset moved has arrived.
+    fn confirm_late(&mut self, offset: i64) {
+        if let Some(chance) = &mut self.chance {
+            let delivered = std::mem::take(&mut chance.delivered_late);
+            if offset <= chance.last_delivered {
+                chance.later.extend(delivered.into_iter().map(|update| (0, update)));
+            }
+        }
+    }
+
+    /// Adds what comes late or again to a delivery, and shuffles it.
+    fn add_by_chance(&mut self, batch: &mut Vec<Value>) {
+        let Some(chance) = &mut self.chance else { return };
+        let (due, later): (Vec<_>, Vec<_>) = chance.later.drain(..).partition(|(due, _)| *due <= self.next_id);
+        chance.later = later;
+        chance.delivered_late.extend(due.iter().map(|(_, update)| update.clone()));
+        batch.extend(due.into_iter().map(|(_, update)| update));
+        chance.last_delivered = batch.iter().filter_map(|update| update["update_id"].as_i64()).max().unwrap_or(0);
+        if chance.chaos.shuffle {
+            batch.shuffle(&mut chance.rng);
         }
     }
 }

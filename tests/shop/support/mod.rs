@@ -4,6 +4,7 @@ pub mod databases;
 pub mod fake_telegram;
 pub mod model_server;
 pub mod process;
+pub mod telegram_screen;
 
 use std::{future::Future, path::Path, time::Duration};
 
