@@ -5,7 +5,7 @@
 use std::{
     fs::File,
     io::BufReader,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -28,11 +28,11 @@ const STEP_TOKENS_MAX: usize = 512;
 /// Loads the model onto `device` and starts its thread, which ends when the sender is dropped.
 pub(super) fn start(
     device: Device,
-    weights: PathBuf,
+    weights: &Path,
     head: Content,
     format: Arc<ChatFormat>,
 ) -> Result<Sender<Writing>, InferenceError> {
-    let mut model = CandleChat::load(device, &weights, head)?;
+    let mut model = CandleChat::load(device, weights, head)?;
     // The first use compiles kernels and takes memory; what goes wrong there shall be known before somebody asks.
     model.read(&[0], 0)?;
     // Unbounded, because every job has a place of a limited number.

@@ -2,7 +2,7 @@
 //! of questions and passages is always read off the processor's decoder, whose inner states the probe was trained on.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc::Sender},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn start(choice: DeviceChoice, weights: PathBuf, head: Content, forma
         DeviceChoice::Metal => ("metal", Device::new_metal(0)),
     };
     let started = device.map_err(|error| InferenceError::failed("it does not open", error));
-    let started = started.and_then(|device| start_on(device, weights, head, Arc::clone(format)));
+    let started = started.and_then(|device| start_on(device, &weights, head, Arc::clone(format)));
     match started {
         Ok(jobs) => Writer { jobs: Some(jobs), name: name.to_owned() },
         Err(_) if choice == DeviceChoice::Cuda && !cfg!(feature = "cuda") => {
@@ -61,6 +61,6 @@ pub(super) fn start(choice: DeviceChoice, weights: PathBuf, head: Content, forma
 use super::candle_chat::start as start_on;
 
 #[cfg(not(any(test, feature = "cuda", feature = "metal")))]
-fn start_on(_: Device, _: PathBuf, _: Content, _: Arc<ChatFormat>) -> Result<Sender<Writing>, InferenceError> {
+fn start_on(_: Device, _: &Path, _: Content, _: Arc<ChatFormat>) -> Result<Sender<Writing>, InferenceError> {
     Err(InferenceError::Failed("this build has no graphics devices".to_owned()))
 }

@@ -73,7 +73,7 @@ impl Default for LocalOptions {
 }
 
 enum Job {
-    Write(Writing),
+    Write(Box<Writing>),
     Ask(Question, Place),
 }
 
@@ -103,8 +103,8 @@ impl Desk {
     /// Hands an answer over; one that nobody takes any more ends with `Stopped`.
     fn give(&self, writing: Writing) {
         let refused = match self {
-            Self::Decoder(jobs) => jobs.send(Job::Write(writing)).err().and_then(|refused| match refused.0 {
-                Job::Write(writing) => Some(writing),
+            Self::Decoder(jobs) => jobs.send(Job::Write(Box::new(writing))).err().and_then(|refused| match refused.0 {
+                Job::Write(writing) => Some(*writing),
                 Job::Ask(..) => None,
             }),
             Self::Device(jobs) => jobs.send(writing).err().map(|refused| refused.0),
@@ -185,7 +185,7 @@ impl LocalLanguageModel {
     pub(super) fn start_on_candle(files: &ModelFiles, device: candle_core::Device) -> Result<Self, InferenceError> {
         let options = LocalOptions { drafts: Drafts::Off, ..LocalOptions::default() };
         Self::start_with(files, options, |weights, head, format| {
-            let jobs = super::candle_chat::start(device, weights, head, Arc::clone(format))?;
+            let jobs = super::candle_chat::start(device, &weights, head, Arc::clone(format))?;
             Ok(Writer { jobs: Some(jobs), name: "candle".to_owned() })
         })
     }
@@ -384,7 +384,8 @@ impl Owner {
                 queue.try_recv()
             };
             match job {
-                Ok(Job::Write(Writing { prompt, answer, place })) => {
+                Ok(Job::Write(writing)) => {
+                    let Writing { prompt, answer, place } = *writing;
                     batch.add(prompt, answer, place);
                     // Others may have come at the same time.
                     continue;

@@ -125,7 +125,7 @@ async fn who_goes_makes_room_on_candle() {
     let begin = first.next().await.unwrap().unwrap();
     drop(waiting);
     first.stop_flag().stop();
-    let rest = tokio::time::timeout(Duration::from_secs(60), first.text()).await.unwrap().unwrap();
+    let rest = tokio::time::timeout(Duration::from_mins(1), first.text()).await.unwrap().unwrap();
     let stopped = format!("{begin}{rest}");
     assert!(stopped.split_whitespace().count() < 1000, "it was stopped");
     let text = answer(&candle, request("Hello", 3)).await.unwrap();

@@ -48,7 +48,7 @@ fn write_by_lot((format, vocabulary): &Chat, request: &GenerateRequest) -> Resul
     let (mut random, mut tokens) = (StdRng::seed_from_u64(request.seed), Vec::new());
     let mut logits: Vec<f32> = Vec::new();
     loop {
-        if answer.written() % 8 == 0 {
+        if answer.written().is_multiple_of(8) {
             logits = (0..*vocabulary).map(|_| random.random_range(-4.0..4.0)).collect();
         }
         logits.rotate_right(7);
@@ -190,7 +190,9 @@ fn kept_grammars_begin_anew() {
         let word = format.encode("abcdefgh").unwrap();
         assert_eq!(constraint.fitting(&word).unwrap() == word.len(), number + 1 >= 8, "{number}");
         if number + 1 >= 8 {
-            word.iter().for_each(|token| constraint.accept(*token).unwrap());
+            for token in word {
+                constraint.accept(token).unwrap();
+            }
         }
     }
     let grammars = format.grammars().unwrap();
