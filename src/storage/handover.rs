@@ -212,7 +212,7 @@ impl Store {
         after: i64,
     ) -> Result<Vec<(StoredMessage, Option<String>)>> {
         let rows = sqlx::query(
-            "SELECT id, author, author_name, text, reply_json, at, staff_id FROM messages
+            "SELECT id, author, author_name, text, reply_json, at, rating, staff_id FROM messages
              WHERE conversation_id = $1 AND id > $2 ORDER BY id",
         )
         .bind(conversation_id)
