@@ -205,9 +205,8 @@ impl Dispatcher {
 
     /// Makes a turn of the update and of what else the shopper has said since, or notes why not.
     async fn work(&self, pending: PendingInbound, shutdown: &CancellationToken) -> Outcome {
-        let claimed = pending.id;
         let (channel, chat) = chat_of(&pending);
-        let burst = match self.gathered(pending, shutdown).await {
+        let burst = match self.gathered(&pending, shutdown).await {
             Ok(burst) => Arc::new(burst),
             Err(outcome) => return outcome,
         };
@@ -219,9 +218,9 @@ impl Dispatcher {
                 async move { this.turn(&burst).await }
             });
             match turn.await {
-                Ok(Ok(())) if burst.has(claimed) => return Outcome::Made,
+                Ok(Ok(())) if burst.has(pending.id) => return Outcome::Made,
                 // An earlier update came after this one was claimed, and had its turn first.
-                Ok(Ok(())) => return Outcome::NotMade,
+                Ok(Ok(())) => return Outcome::Later(Box::new(pending), Instant::now()),
                 Ok(Err(error)) if error.is_passing() => {
                     tracing::error!(inbox_id = id, %error, "a turn waits");
                     if !wait(&mut pause, shutdown).await {
@@ -245,11 +244,11 @@ impl Dispatcher {
     }
 
     /// The update with the others of its chat that belong to it. An error says why there is no turn now.
-    async fn gathered(&self, pending: PendingInbound, shutdown: &CancellationToken) -> Result<Burst, Outcome> {
+    async fn gathered(&self, pending: &PendingInbound, shutdown: &CancellationToken) -> Result<Burst, Outcome> {
         if pending.inbound.channel != Channel::Telegram {
-            return Ok(Burst { first: pending, others: Vec::new() });
+            return Ok(Burst { first: pending.clone(), others: Vec::new() });
         }
-        let (channel, chat) = chat_of(&pending);
+        let (channel, chat) = chat_of(pending);
         let mut pause = PASSING_PAUSE;
         let rows = loop {
             match self.store.pending_of_chat(channel, &chat, TOGETHER_MAX).await {
@@ -264,7 +263,7 @@ impl Dispatcher {
         };
         match burst::gather(rows, self.burst, Utc::now()) {
             Gathering::Complete(burst) => Ok(*burst),
-            Gathering::Open(left) => Err(Outcome::Later(Box::new(pending), Instant::now() + left)),
+            Gathering::Open(left) => Err(Outcome::Later(Box::new(pending.clone()), Instant::now() + left)),
             // Another process made the turn after this one's lease had ended.
             Gathering::Nothing => Err(Outcome::Made),
         }

@@ -393,8 +393,9 @@ impl Sender {
             (LiveEvent::Progress(progress), Some(chat)) => {
                 self.typing.start(chat);
                 self.typing.show(&self.pace);
-                if let Progress::Words { text } = progress {
-                    self.streams.add(chat, &text);
+                match progress {
+                    Progress::Typing => self.streams.begin(chat),
+                    Progress::Words { text } => self.streams.add(chat, &text),
                 }
                 false
             }

@@ -80,6 +80,14 @@ impl Streams {
         Self { api, chats: HashMap::new(), calls: JoinSet::new(), has_drafts: true, next_draft: 1 }
     }
 
+    /// A reply to `chat` is begun, perhaps anew because what was made of it could not be stored.
+    pub(super) fn begin(&mut self, chat: i64) {
+        if let Some(stream) = self.chats.get_mut(&chat).filter(|stream| !stream.ended) {
+            stream.text.clear();
+            stream.shown = 0;
+        }
+    }
+
     /// More words of the reply to `chat`.
     pub(super) fn add(&mut self, chat: i64, words: &str) {
         let draft = self.next_draft;
