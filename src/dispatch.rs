@@ -240,7 +240,7 @@ impl Dispatcher {
             }
         }
         self.live.announce(channel, &chat, LiveEvent::Changed);
-        Outcome::NotMade
+        if id == pending.id { Outcome::NotMade } else { Outcome::Later(Box::new(pending), Instant::now()) }
     }
 
     /// The update with the others of its chat that belong to it. An error says why there is no turn now.

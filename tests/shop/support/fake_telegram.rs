@@ -503,7 +503,10 @@ impl FakeTelegram {
                 if !inner.keeps_no_calls {
                     inner.delivered.extend(waiting);
                 }
-                inner.add_by_chance(&mut batch);
+                // Behind a full delivery more wait, which an offset above them would confirm unseen.
+                if batch.len() < limit {
+                    inner.add_by_chance(&mut batch);
+                }
                 if inner.reverse {
                     batch.reverse();
                 }
