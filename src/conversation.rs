@@ -151,6 +151,7 @@ pub struct PendingVerification {
 /// What the bot remembers of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and they are stored by name")]
 pub struct Memory {
     /// The latest exchanges, oldest first, at most `EXCHANGES_MAX`.
     pub exchanges: Vec<Exchange>,

@@ -132,7 +132,7 @@ async fn report(config: &Config, suite: Suite, options: &Options) -> anyhow::Res
         Suite::Answers => {
             let mut config = config.clone();
             config.models.reader = options.reader.clone().or(config.models.reader);
-            super::eval_answers::run(&config, options.shop.as_deref(), options.questions.as_deref()).await?
+            Box::pin(super::eval_answers::run(&config, options.shop.as_deref(), options.questions.as_deref())).await?
         }
     })
 }

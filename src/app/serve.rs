@@ -135,7 +135,7 @@ impl App {
             let Some(config) = &app.config.telegram else { return };
             let (media_dir, import) = (media_dir(&app.config), app.merchant_import());
             let shop = telegram::Shop { store: app.store, dispatcher: app.dispatcher, live: app.live, desk: app.desk };
-            let ended = telegram::run(config, shop, &webhook, media_dir, import, shutdown).await;
+            let ended = Box::pin(telegram::run(config, shop, &webhook, media_dir, import, shutdown)).await;
             if let Err(error) = ended {
                 tracing::error!("Telegram is off: {error}");
             }

@@ -42,7 +42,7 @@ pub async fn run(
     let (mut asked, mut model) = (Vec::new(), None);
     for (number, shop) in shops.iter().enumerate() {
         eprintln!("{} ({} of {})", shop.display(), number + 1, shops.len());
-        let (fingerprint, depth) = ask(config, shop, layers, &mut asked).await?;
+        let (fingerprint, depth) = Box::pin(ask(config, shop, layers, &mut asked)).await?;
         model = Some((fingerprint, depth));
     }
     let (fingerprint, layers) = model.context("no shop")?;

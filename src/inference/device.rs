@@ -2,7 +2,7 @@
 //! of questions and passages is always read off the processor's decoder, whose inner states the probe was trained on.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, mpsc::Sender},
 };
 
@@ -35,7 +35,7 @@ impl Writer {
 
 /// Starts the device that the settings ask for. One that cannot be used is no error: the processor does its work, and the
 /// name says why.
-pub(super) fn start(choice: DeviceChoice, weights: PathBuf, head: Content, format: &Arc<ChatFormat>) -> Writer {
+pub(super) fn start(choice: DeviceChoice, weights: &Path, head: Content, format: &Arc<ChatFormat>) -> Writer {
     let (name, device) = match choice {
         DeviceChoice::Auto if cfg!(feature = "cuda") => ("cuda", Device::new_cuda(0)),
         DeviceChoice::Auto if cfg!(feature = "metal") => ("metal", Device::new_metal(0)),
@@ -44,7 +44,7 @@ pub(super) fn start(choice: DeviceChoice, weights: PathBuf, head: Content, forma
         DeviceChoice::Metal => ("metal", Device::new_metal(0)),
     };
     let started = device.map_err(|error| InferenceError::failed("it does not open", error));
-    let started = started.and_then(|device| start_on(device, &weights, head, Arc::clone(format)));
+    let started = started.and_then(|device| start_on(device, weights, head, Arc::clone(format)));
     match started {
         Ok(jobs) => Writer { jobs: Some(jobs), name: name.to_owned() },
         Err(_) if choice == DeviceChoice::Cuda && !cfg!(feature = "cuda") => {

@@ -177,7 +177,7 @@ impl LocalLanguageModel {
     /// Loads the model and moves it onto its thread.
     pub(crate) fn start(files: &ModelFiles, options: LocalOptions) -> Result<Self, InferenceError> {
         let device = options.device;
-        Self::start_with(files, options, |weights, head, format| Ok(device::start(device, weights, head, format)))
+        Self::start_with(files, options, |weights, head, format| Ok(device::start(device, &weights, head, format)))
     }
 
     /// The same with answers written by candle on any of its devices.

@@ -39,7 +39,7 @@ struct Read {
     inbounds: Vec<Inbound>,
     unread: Vec<UnreadUpdate>,
     /// Buttons that were pressed.
-    pressed: Vec<Box<Press>>,
+    pressed: Vec<Press>,
 }
 
 impl Intake {
@@ -66,7 +66,7 @@ impl Intake {
         for press in &read.pressed {
             self.presses.keep(press).await?;
         }
-        read.pressed.into_iter().for_each(|press| self.presses.act(press));
+        read.pressed.into_iter().for_each(|press| self.presses.act(Box::new(press)));
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Intake {
             Update::Message(inbound) => read.inbounds.push(inbound),
             Update::Press(press) => {
                 read.inbounds.extend(press.says.clone());
-                read.pressed.push(press);
+                read.pressed.push(*press);
             }
         }
     }
