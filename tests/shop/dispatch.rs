@@ -26,7 +26,8 @@ async fn open(database: &Database) -> App {
         models,
         ..Config::default()
     };
-    App::open(config, Models::Encoder).await.unwrap()
+    // A large future, and the tests hold two at a time.
+    Box::pin(App::open(config, Models::Encoder)).await.unwrap()
 }
 
 fn inbound(chat: &str, number: usize) -> Inbound {

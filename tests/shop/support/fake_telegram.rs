@@ -417,8 +417,13 @@ impl FakeTelegram {
             "sendmessage" | "editmessagetext" => self.send(params, text_problem(params)),
             "sendphoto" => self.send(params, params.get("photo").is_none().then_some("there is no photo")),
             "senddocument" => self.send(params, params.get("document").is_none().then_some("there is no document")),
-            "editmessagereplymarkup" | "editmessagemedia" | "editmessagecaption" | "deletemessage" => Ok(json!(true)),
-            "sendchataction"
+            "editmessagereplymarkup"
+            | "editmessagemedia"
+            | "editmessagecaption"
+            | "deletemessage"
+            | "closeforumtopic"
+            | "reopenforumtopic"
+            | "sendchataction"
             | "answercallbackquery"
             | "setmycommands"
             | "setmydescription"
@@ -432,7 +437,6 @@ impl FakeTelegram {
                 Ok(json!({"message_thread_id": id, "name": name, "icon_color": 7_322_096}))
             }
             "getchat" => Ok(json!({"id": params["chat_id"], "type": "private", "first_name": "Ada"})),
-            "closeforumtopic" | "reopenforumtopic" => Ok(json!(true)),
             "getfile" => {
                 let path = params["file_id"].as_str().unwrap_or_default();
                 let size = self.lock().files.get(path).map(Vec::len).ok_or((400, "Bad Request: wrong file id"))?;

@@ -27,7 +27,7 @@ impl Setup {
                 let import = app.merchant_import();
                 let shop =
                     telegram::Shop { store: app.store, dispatcher: app.dispatcher, live: app.live, desk: app.desk };
-                telegram::run(config, shop, &door, media_dir, import, stop).await.unwrap();
+                Box::pin(telegram::run(config, shop, &door, media_dir, import, stop)).await.unwrap();
             }
         });
         eventually("the bot is there", || {
