@@ -200,7 +200,7 @@ fn kept_grammars_begin_anew() {
 }
 
 #[test]
-#[ignore = "a measurement: what a grammar costs a step, at the vocabulary of the product's model"]
+#[ignore = "a measurement: `cargo test --lib grammar::tests::cost -- --ignored --nocapture` prints what a step costs"]
 fn cost() {
     let Some((format, vocabulary)) = chat("qwen2.5-0.5b-instruct") else { return };
     let started = Instant::now();

@@ -47,7 +47,7 @@ async fn a_burst_is_durable_and_drained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes six minutes"]
+#[ignore = "takes six minutes: `cargo test --test shop ten_thousand -- --ignored --nocapture`"]
 async fn ten_thousand_messages_from_two_thousand_chats_are_durable_and_drained() {
     burst(10_000, 2_000, 10, 30).await;
 }

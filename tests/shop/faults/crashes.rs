@@ -55,7 +55,7 @@ async fn kills_at_random_points_lose_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes as long as SHOPTALK_FAULT_KILLS and SHOPTALK_FAULT_UPDATES say"]
+#[ignore = "takes as long as its variables say: `cargo test --test shop many_kills -- --ignored --nocapture`"]
 async fn many_kills_at_random_points_lose_and_double_nothing() {
     let kills = number("SHOPTALK_FAULT_KILLS", 1_000);
     let updates = number("SHOPTALK_FAULT_UPDATES", 100_000);

@@ -78,7 +78,7 @@ async fn chats_with_faults_are_served_later_and_the_others_as_usual() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes several minutes"]
+#[ignore = "takes minutes: `cargo test --test shop chats_with_long_faults -- --ignored --nocapture`"]
 async fn chats_with_long_faults_are_served_later_and_the_others_as_usual() {
     let ratio = bad_chats_beside_good_ones(number("SHOPTALK_FAULT_UPDATES", 3_000).min(3_000) as i64, 60).await;
     assert!(ratio <= 1.5, "the others waited {ratio:.2} times as long");
