@@ -23,6 +23,7 @@ use sqlx::{
     Any, AnyPool, AssertSqlSafe, Row, SqlSafeStr,
     any::{AnyPoolOptions, AnyRow},
     migrate::{Migration, MigrationType, Migrator},
+    pool::PoolConnection,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -74,6 +75,8 @@ pub type Result<T> = std::result::Result<T, StorageError>;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    /// Begins a transaction that writes.
+    begin: &'static str,
     /// SQLite has one writer at a time; queueing for it here keeps a transaction from failing as busy half way.
     /// tokio's Mutex, because it is held across awaits.
     writer: Arc<Mutex<()>>,
@@ -113,7 +116,9 @@ impl Store {
             })
             .connect(url)
             .await?;
-        let store = Self { pool, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
+        // IMMEDIATE: another process that writes is waited for here, not half way.
+        let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
         store.migrate(sqlite).await?;
         Ok(store)
     }
@@ -156,7 +161,10 @@ impl Store {
     /// A transaction that may write. Hold it shortly: on SQLite nobody else writes meanwhile.
     async fn write(&self) -> Result<WriteTransaction<'_>> {
         let guard = self.writer.lock().await;
-        Ok(WriteTransaction { transaction: self.pool.begin().await?, _guard: guard })
+        let connection = self.pool.acquire().await?;
+        let mut tx = WriteTransaction { connection, committed: false, _guard: guard };
+        sqlx::query(self.begin).execute(&mut *tx.connection).await?;
+        Ok(tx)
     }
 
     /// A setting by name.
@@ -208,9 +216,22 @@ const KNOWLEDGE_VERSION: &str = "knowledge_version";
 const MIGRATION_TRIES: u32 = 5;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 
+/// A transaction on a connection of its own. When its commit fails, nobody can tell what state the connection is in:
+/// SQLite has rolled back on some errors and not on others, and sqlx's own transaction, whose rollback then fails too,
+/// would give the connection back half way in, so that the next transaction on it commits nothing. Such a connection is
+/// closed, which ends whatever was open on it.
 struct WriteTransaction<'a> {
-    transaction: sqlx::Transaction<'static, Any>,
+    connection: PoolConnection<Any>,
+    committed: bool,
     _guard: MutexGuard<'a, ()>,
+}
+
+impl Drop for WriteTransaction<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 impl WriteTransaction<'_> {
@@ -220,7 +241,7 @@ impl WriteTransaction<'_> {
         )
         .bind(key)
         .bind(value)
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }
@@ -231,13 +252,15 @@ impl WriteTransaction<'_> {
              ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(settings.value AS BIGINT) + 1 AS TEXT)",
         )
         .bind(KNOWLEDGE_VERSION)
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }
 
-    async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+    async fn commit(mut self) -> Result<()> {
+        sqlx::query("COMMIT").execute(&mut *self.connection).await?;
+        self.committed = true;
+        Ok(())
     }
 }
 

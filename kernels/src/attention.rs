@@ -94,7 +94,7 @@ unsafe fn run_task(tier: Tier, from: &[f32], to: &Output, task: &Attention, scal
             3 | 6 => run::<3>(tier, group),
             7 => run::<7>(tier, group),
             // Two sums a query: wide registers are many enough for eight of them.
-            8.. if tier == Tier::Avx512Vnni => run::<8>(tier, group),
+            8.. if matches!(tier, Tier::Amx | Tier::Avx512Vnni) => run::<8>(tier, group),
             _ => run::<4>(tier, group),
         };
     }

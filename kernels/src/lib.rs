@@ -7,11 +7,14 @@
 use std::sync::OnceLock;
 
 mod activations;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dense;
 mod dot;
 mod format;
 mod functions;
@@ -24,6 +27,7 @@ mod neon;
 mod packed;
 mod pool;
 mod portable;
+mod screen;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -32,6 +36,7 @@ mod tile;
 
 pub use activations::Activations;
 pub use attention::{Attention, Queries, attend};
+pub use dense::{Dense, DenseInput, dense};
 pub use dot::{dot, dot_bytes};
 pub use format::Format;
 pub use functions::{gelu, layer_norm, log_sum_exp, rms_norm, silu_times};
@@ -39,6 +44,7 @@ pub use key_values::KeyValues;
 pub use linear::{Linear, linear};
 pub use packed::{PACKED_LAYOUT, PackedMatrix};
 pub use pool::Pool;
+pub use screen::Screen;
 pub use storage::{Bytes, MappedFile, checksum};
 pub use tier::{TIER_VARIABLE, Tier};
 

@@ -8,7 +8,7 @@ use super::{
         BLOCK, Codec, CodecQ4K, CodecQ5K, CodecQ6K, CodecQ40, CodecQ41, CodecQ50, CodecQ51, CodecQ80, Format, TILE,
     },
     lanes::{Kernel, Lanes},
-    tile::{Packed, Tile, UNPACKED_BLOCK, Unpack, Unpacked, Weights},
+    tile::{Ahead, Packed, Tile, UNPACKED_BLOCK, Unpack, Unpacked, Weights},
 };
 
 /// Activations of this size stay in a core's second-level cache while the weights stream by.
@@ -43,9 +43,9 @@ fn with_room(bytes: usize, work: impl FnOnce(*mut u8)) {
 /// `y = W x + b` with a packed matrix.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    matrix: PackedMatrix,
+    pub(super) matrix: PackedMatrix,
     /// As long as the padded outputs, or empty.
-    bias: Vec<f32>,
+    pub(super) bias: Vec<f32>,
 }
 
 impl Linear {
@@ -90,7 +90,7 @@ pub fn linear(processor: &Processor, input: &Activations, layers: &mut [(&Linear
     for (layer, to) in layers {
         assert_eq!(layer.inputs(), input.inputs(), "inputs of a linear layer");
         assert_eq!(to.len(), input.rows() * layer.outputs(), "outputs of a linear layer");
-        jobs.push(Job { layer, input, to: to.as_mut_ptr() });
+        jobs.push(Job { layer, input, to: to.as_mut_ptr(), is_alone: processor.pool().threads() == 1 });
     }
     let tiles: usize = jobs.iter().map(|job| job.layer.matrix.tiles()).sum();
     let parts = tiles.min(processor.pool().threads() * PARTS_A_THREAD);
@@ -109,11 +109,34 @@ pub fn linear(processor: &Processor, input: &Activations, layers: &mut [(&Linear
     });
 }
 
+/// The same for `tiles` of one layer, each 32 outputs; the others stay as they are in `to`.
+pub(super) fn linear_tiles(
+    processor: &Processor,
+    input: &Activations,
+    layer: &Linear,
+    tiles: &[usize],
+    to: &mut [f32],
+) {
+    assert_eq!(layer.inputs(), input.inputs(), "inputs of a linear layer");
+    assert_eq!(to.len(), input.rows() * layer.outputs(), "outputs of a linear layer");
+    assert!(tiles.iter().all(|&tile| tile < layer.matrix.tiles()), "tiles of a linear layer");
+    let job = Job { layer, input, to: to.as_mut_ptr(), is_alone: false };
+    let job = &job;
+    let parts = tiles.len().min(processor.pool().threads() * PARTS_A_THREAD);
+    processor.pool().run(parts, &|part| {
+        for &tile in &tiles[tiles.len() * part / parts..tiles.len() * (part + 1) / parts] {
+            processor.tier().run(Tiles { job, tiles: tile..tile + 1 });
+        }
+    });
+}
+
 struct Job<'a> {
     layer: &'a Linear,
     input: &'a Activations,
     /// `rows * outputs` floats.
     to: *mut f32,
+    /// Whether one thread goes through everything.
+    is_alone: bool,
 }
 
 // SAFETY: `to` points into a slice borrowed mutably for the whole operation, and every part writes columns of its own.
@@ -153,25 +176,32 @@ impl Tiles<'_> {
         let rows = self.job.input.rows();
         let blocks = self.job.input.inputs() / BLOCK;
         let is_unpacked = rows >= ROWS_TO_UNPACK && !C::FORMAT.is_bytes();
+        let matrix = &self.job.layer.matrix;
+        let begin = matrix.tile(self.tiles.start).as_ptr();
+        // A thread that is alone also reads what comes behind its part: the next one and, where a model's matrices lie
+        // in a file in the order of their use, the next matrix. Asking for what there is not does no harm.
+        let bytes = if self.job.is_alone { usize::MAX / 4 } else { self.tiles.len() * matrix.tile(0).len() };
+        let ahead = Ahead { begin, end: begin.wrapping_add(bytes), blocks: 0 };
         let chunk = (ROWS_BYTES_MAX / self.job.input.inputs()).max(TILE_ROWS_MAX);
         let mut begin = 0;
         while begin < rows {
             // A short rest joins the last chunk.
             let end = if rows - begin <= chunk + chunk / 2 { rows } else { begin + chunk };
             for tile in self.tiles.clone() {
-                let packed = self.job.layer.matrix.tile(tile).as_ptr();
+                let packed = matrix.tile(tile).as_ptr();
+                let ahead = Ahead { begin: ahead.begin, end: ahead.end, blocks: (tile - self.tiles.start) * blocks };
                 if is_unpacked {
                     with_room(blocks * UNPACKED_BLOCK, |to| {
                         let unpack = Unpack::<C> { from: packed, blocks, to, codec: PhantomData };
                         // SAFETY: as for this function; the tile has as many blocks as the rows, and there is room.
                         unsafe {
                             L::dispatch(unpack);
-                            self.rows::<L, Unpacked<C>>(tile, to, begin..end);
+                            self.rows::<L, Unpacked<C>>(tile, to, begin..end, None);
                         }
                     });
                 } else {
                     // SAFETY: as for this function.
-                    unsafe { self.rows::<L, Packed<C>>(tile, packed, begin..end) };
+                    unsafe { self.rows::<L, Packed<C>>(tile, packed, begin..end, Some(ahead)) };
                 }
             }
             begin = end;
@@ -180,12 +210,18 @@ impl Tiles<'_> {
 
     /// # Safety
     /// As for `run_format`; the rows exist, and `weights` are those of the tile.
-    unsafe fn rows<L: Lanes, W: Weights>(&self, tile: usize, weights: *const u8, rows: Range<usize>) {
+    unsafe fn rows<L: Lanes, W: Weights>(
+        &self,
+        tile: usize,
+        weights: *const u8,
+        rows: Range<usize>,
+        mut ahead: Option<Ahead>,
+    ) {
         let mut row = rows.start;
         while row < rows.end {
             let count = L::tile_rows(rows.end - row);
             // SAFETY: as for this function.
-            unsafe { self.tile::<L, W>(tile, weights, row, count, row == rows.start) };
+            unsafe { self.tile::<L, W>(tile, weights, row, count, ahead.take()) };
             row += count;
         }
     }
@@ -198,9 +234,9 @@ impl Tiles<'_> {
         weights: *const u8,
         row: usize,
         count: usize,
-        is_first: bool,
+        ahead: Option<Ahead>,
     ) {
-        let Job { layer, input, to } = self.job;
+        let Job { layer, input, to, .. } = self.job;
         let (outputs, blocks) = (layer.outputs(), input.inputs() / BLOCK);
         let bias = layer.bias.get(tile * TILE..(tile + 1) * TILE).map_or(std::ptr::null(), <[f32]>::as_ptr);
         // SAFETY: `row` is one of `outputs` floats, and the tile's first column is one of them.
@@ -213,7 +249,7 @@ impl Tiles<'_> {
             scales: input.scales[row * blocks..].as_ptr(),
             to,
             stride: outputs,
-            is_first,
+            ahead,
         };
         let columns = TILE.min(outputs - tile * TILE);
         if columns == TILE {

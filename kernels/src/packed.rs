@@ -89,6 +89,46 @@ impl PackedMatrix {
         Self::from_ggml(Format::Q8_0, outputs, inputs, &data)
     }
 
+    /// The same weights in `Q4_0`: the largest of 32 becomes -8 steps, and an error is at most half a step but for
+    /// weights that come near it with the other sign, where it is one step at most.
+    pub fn in_four_bits(&self) -> Self {
+        let format = Format::Q4_0;
+        let (tile_bytes, inputs) = (format.tile_bytes(self.inputs), self.inputs);
+        let mut packed = Bytes::zeroed(self.tiles() * tile_bytes);
+        let tiles = packed.as_mut_slice().chunks_exact_mut(tile_bytes).enumerate();
+        Processor::shared().pool().for_each(tiles, |(index, to)| {
+            let from = self.tile(index);
+            for column in 0..TILE.min(self.outputs - index * TILE) {
+                for index in 0..inputs / BLOCK {
+                    let weights = read_block(self.format, from, column, index).weights(self.format);
+                    let by_size = |a: &&f32, b: &&f32| a.abs().total_cmp(&b.abs());
+                    let scale = f16::from_f32(weights.iter().max_by(by_size).map_or(0.0, |largest| largest / -8.0));
+                    let inverse = if scale == f16::ZERO { 0.0 } else { 1.0 / scale.to_f32() };
+                    let quants = weights.map(|weight| ((weight * inverse).round() + 8.0).clamp(0.0, 15.0) as u8);
+                    write_block(
+                        format,
+                        to,
+                        column,
+                        index,
+                        &Block { quants, halves: [scale, f16::ZERO], steps: [0; 2] },
+                    );
+                }
+            }
+        });
+        Self { format, outputs: self.outputs, inputs, data: packed }
+    }
+
+    /// The largest absolute scale of the 32 columns of a tile in a block of inputs.
+    ///
+    /// # Panics
+    /// When the format has scales of another kind than `Q4_0`.
+    pub(super) fn largest_scale(&self, tile: usize, block: usize) -> f32 {
+        assert_eq!(self.format.scales(), Scales::Half, "one half float a column");
+        let begin = self.format.block_at(block).0 + self.format.scales_at();
+        let scales = self.tile(tile)[begin..begin + 2 * TILE].as_chunks::<2>().0;
+        scales.iter().fold(0.0, |largest: f32, &scale| largest.max(f16::from_le_bytes(scale).to_f32().abs()))
+    }
+
     /// A matrix whose packed bytes are at hand, as `as_bytes` gives them.
     ///
     /// Errors: sizes that do not match `data`. The numbers are not looked at: they are those that were packed once.

@@ -7,8 +7,8 @@ use candle_core::{
 use proptest::prelude::*;
 
 use super::{
-    Activations, Attention, Format, KeyValues, Linear, PackedMatrix, Processor, Queries, Tier, attend, dot, dot::Dot,
-    dot_bytes, gelu, layer_norm, linear, log_sum_exp, rms_norm, silu_times,
+    Activations, Attention, Dense, DenseInput, Format, KeyValues, Linear, PackedMatrix, Processor, Queries, Screen,
+    Tier, attend, dense, dot, dot::Dot, dot_bytes, gelu, layer_norm, linear, log_sum_exp, rms_norm, silu_times,
 };
 
 const GGML: [(Format, GgmlDType); 8] = [
@@ -78,6 +78,67 @@ proptest! {
         let expected = product(Tier::Scalar, 1, &layer, &values);
         for tier in tiers() {
             assert_close(&product(tier, threads, &layer, &values), &expected, 1e-4);
+        }
+    }
+
+    #[test]
+    fn the_largest_outputs_are_found_in_four_bits(
+        outputs in 1..4000_usize, blocks in 1..30_usize, rows in 1..4_usize, spike in 1..40_usize, seed in any::<u64>(),
+    ) {
+        let inputs = blocks * 32;
+        let exact = PackedMatrix::from_f32(outputs, inputs, &numbers(seed, outputs * inputs)).unwrap();
+        let screen = Screen::new(exact.in_four_bits());
+        let layer = Linear::new(exact, None).unwrap();
+        let mut values = numbers(seed ^ 2, rows * inputs);
+        // One input may outweigh all others.
+        values[seed as usize % (rows * inputs)] *= spike as f32;
+        for tier in tiers() {
+            let processor = Processor::new(tier, 2);
+            let (mut input, mut expected) = (Activations::default(), vec![f32::NAN; 2 * rows * outputs]);
+            input.quantize(&processor, &values, inputs);
+            input.refine(&processor, &values);
+            linear(&processor, &input, &mut [(&layer, &mut expected)]);
+            let (sums, rest) = expected.split_at_mut(rows * outputs);
+            sums.iter_mut().zip(rest).for_each(|(sum, rest)| *sum += *rest);
+            let mut found = vec![f32::NAN; 2 * rows * outputs];
+            screen.largest(&processor, &layer, &values, &mut input, &mut found);
+            for (expected, found) in sums.chunks_exact(outputs).zip(found.chunks_exact(outputs)) {
+                let largest = |row: &[f32]| row.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+                prop_assert_eq!(largest(expected), largest(found));
+            }
+        }
+    }
+
+    #[test]
+    fn dense_layers_are_close_to_floats_on_every_tier(
+        outputs in prop::collection::vec(1..7_usize, 1..3), steps in 1..12_usize, rows in 1..70_usize,
+        odd in 0..2_usize, threads in 1..3_usize, spike in 1..60_usize, seed in any::<u64>(),
+    ) {
+        // Shapes that suit the matrix unit and others.
+        let inputs = steps * 64 + odd * 32;
+        let outputs: Vec<usize> = outputs.into_iter().map(|count| count * 32 + odd).collect();
+        let mut values = numbers(seed ^ 9, rows * inputs);
+        values[seed as usize % (rows * inputs)] *= spike as f32;
+        let weights: Vec<Vec<f32>> = (0..).zip(&outputs).map(|(index, outputs)| numbers(seed ^ index, outputs * inputs)).collect();
+        let bias: Vec<Vec<f32>> = (0..).zip(&outputs).map(|(index, outputs)| numbers(seed ^ index ^ 77, *outputs)).collect();
+        for tier in tiers() {
+            let processor = Processor::new(tier, threads);
+            let mut input = DenseInput::default();
+            for ((outputs, weights), bias) in outputs.iter().zip(&weights).zip(&bias) {
+                let matrix = PackedMatrix::from_f32(*outputs, inputs, weights).unwrap();
+                let layer = Dense::new(&processor, matrix, bias).unwrap();
+                prop_assert_eq!((layer.inputs(), layer.outputs()), (inputs, *outputs));
+                let mut to = vec![f32::NAN; rows * outputs];
+                dense(&processor, &mut input, &values, [(&layer, &mut to)]);
+                for (values, found) in values.chunks_exact(inputs).zip(to.chunks_exact(*outputs)) {
+                    let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+                    for ((weights, bias), found) in weights.chunks_exact(inputs).zip(bias).zip(found) {
+                        let expected = bias + values.iter().zip(weights).map(|(a, b)| a * b).sum::<f32>();
+                        // A rounding error is half a step of 127, a few deviations of the sum of all of them at most.
+                        prop_assert!((found - expected).abs() <= 0.03 * (1.0 + length), "{:?}: {} is not {}", tier, found, expected);
+                    }
+                }
+            }
         }
     }
 
@@ -226,4 +287,24 @@ fn foreign_shapes_and_numbers_are_refused() {
     assert!(PackedMatrix::from_f32(1, 32, &[f32::NAN; 32]).is_err());
     let packed = PackedMatrix::from_f32(1, 32, &[1.0; 32]).unwrap();
     assert!(Linear::new(packed, Some(&[1.0, 2.0])).is_err());
+}
+
+#[test]
+fn a_screen_leaves_most_outputs_out_and_what_is_not_a_number_in() {
+    let (outputs, inputs) = (8000, 256);
+    let mut weights = numbers(3, outputs * inputs);
+    let values = numbers(4, inputs);
+    // One row points to where the values do, as a model's next word mostly does.
+    weights[5000 * inputs..5001 * inputs].copy_from_slice(&values);
+    let exact = PackedMatrix::from_f32(outputs, inputs, &weights).unwrap();
+    assert!(Screen::is_worth_it(&exact));
+    assert!(!Screen::is_worth_it(&exact.in_four_bits()));
+    let (screen, layer) = (Screen::new(exact.in_four_bits()), Linear::new(exact, None).unwrap());
+    let (mut input, mut to) = (Activations::default(), vec![0.0; 2 * outputs]);
+    let processor = Processor::new(Tier::best(), 1);
+    let looked_at = screen.largest(&processor, &layer, &values, &mut input, &mut to);
+    assert!((32..outputs / 10).contains(&looked_at), "{looked_at}");
+    assert!((to[5000] - values.iter().map(|value| value * value).sum::<f32>()).abs() < 0.1, "{}", to[5000]);
+    screen.largest(&processor, &layer, &vec![f32::NAN; inputs], &mut input, &mut to);
+    assert!(to[..outputs].iter().any(|value| value.is_nan()));
 }

@@ -11,7 +11,7 @@ use super::{
     portable::Portable,
 };
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{amx, avx2, avx512};
 
 /// The variable of the environment that names the tier to use instead of the fastest one, for measurements.
 pub const TIER_VARIABLE: &str = "SHOPTALK_TIER";
@@ -19,6 +19,8 @@ pub const TIER_VARIABLE: &str = "SHOPTALK_TIER";
 /// An instruction set with its own kernels, fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {
+    /// `Avx512Vnni`, and the matrix unit AMX for the dense layers of encoders.
+    Amx,
     /// AVX-512 with VNNI: 512-bit dot products of bytes.
     Avx512Vnni,
     /// AVX2 with AVX-VNNI: 256-bit dot products of bytes.
@@ -33,7 +35,7 @@ pub enum Tier {
 
 impl Tier {
     /// Every tier, fastest first.
-    pub const ALL: [Self; 5] = [Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::NeonDot, Self::Scalar];
+    pub const ALL: [Self; 6] = [Self::Amx, Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::NeonDot, Self::Scalar];
 
     /// The fastest tier of this processor.
     pub fn best() -> Self {
@@ -47,6 +49,7 @@ impl Tier {
     /// What the variable `TIER_VARIABLE` calls it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Amx => "amx",
             Self::Avx512Vnni => "avx512-vnni",
             Self::AvxVnni => "avx-vnni",
             Self::Avx2 => "avx2",
@@ -70,6 +73,8 @@ impl Tier {
     /// Whether this processor has the instructions.
     pub fn is_supported(self) -> bool {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Self::Avx512Vnni.is_supported() && amx::is_supported(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => {
                 Self::Avx2.is_supported()
@@ -102,7 +107,7 @@ impl Tier {
         match self {
             // SAFETY: the line above found the instructions on this processor.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => unsafe { avx512::Avx512::dispatch(kernel) },
+            Self::Amx | Self::Avx512Vnni => unsafe { avx512::Avx512::dispatch(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni => unsafe { avx2::AvxVnni::dispatch(kernel) },

@@ -5,14 +5,20 @@ use std::marker::PhantomData;
 
 use super::{
     activations::BlockScale,
-    format::{BLOCK, Codec, Format, Scales, TILE},
+    format::{BLOCK, Codec, Format, SUPER, Scales, TILE},
     lanes::{Kernel, Lanes},
 };
 
 /// Inputs that one `dot` step takes.
 const GROUP: usize = 4;
-/// How many blocks ahead of its use a weight is asked for; far enough to hide the latency of memory.
+/// How many blocks ahead of its use a weight is asked for where nothing has asked for it before.
 const PREFETCH_BLOCKS: usize = 6;
+/// Weights are asked for a window ahead of their use, alternating between as many places of that window, each a page
+/// or more: a processor follows each place by itself, and so has more of them on the way than from one place.
+const PLACES: usize = 4;
+/// Blocks of a window for each place.
+const PLACE_BLOCKS: usize = 8;
+const WINDOW: usize = PLACES * PLACE_BLOCKS;
 
 /// Where a kernel takes weights from, as a type, so that it is compiled for each.
 pub(super) trait Weights {
@@ -58,8 +64,40 @@ pub(super) struct Tile {
     /// Rows of 32 sums, `stride` floats apart.
     pub(super) to: *mut f32,
     pub(super) stride: usize,
-    /// Whether the weights come from memory rather than from a cache.
-    pub(super) is_first: bool,
+    /// Set where the weights come from memory rather than from a cache.
+    pub(super) ahead: Option<Ahead>,
+}
+
+/// The packed weights that a thread reads one behind the other, and where among them a tile is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) begin: *const u8,
+    /// Nothing from here on is asked for.
+    pub(super) end: *const u8,
+    /// Blocks before the tile.
+    pub(super) blocks: usize,
+}
+
+impl Ahead {
+    /// Asks for the block whose turn is a window after that of block `index` of the tile, more or less.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `L`.
+    #[inline(always)]
+    unsafe fn prefetch<L: Lanes, W: Weights>(self, index: usize, block: Block) {
+        const { assert!(PLACES.is_power_of_two() && PLACE_BLOCKS.is_power_of_two()) };
+        let at = self.blocks + index;
+        if at < WINDOW {
+            unsafe { block.prefetch::<L, W>(PREFETCH_BLOCKS * W::FORMAT.block_bytes()) };
+        }
+        let (window, at) = (at / WINDOW + 1, at % WINDOW);
+        let next = window * WINDOW + at % PLACES * PLACE_BLOCKS + at / PLACES;
+        // A superblock's head counts as an eighth for each of its blocks.
+        let bits = self.begin.wrapping_add(next * (W::FORMAT.block_bytes() + W::FORMAT.head_bytes() / SUPER));
+        if bits < self.end {
+            unsafe { Block { bits, ..block }.prefetch::<L, W>(0) };
+        }
+    }
 }
 
 /// A `Tile` times `R` rows, `V` registers of columns at a time.
@@ -153,13 +191,13 @@ impl Block {
         }
     }
 
-    /// Asks for the bytes of a block `PREFETCH_BLOCKS` later.
+    /// Asks for as many bytes as a block has, `ahead` of this one.
     #[inline(always)]
-    unsafe fn prefetch<L: Lanes, W: Weights>(self) {
+    unsafe fn prefetch<L: Lanes, W: Weights>(self, ahead: usize) {
         let mut line = 0;
-        while line < W::FORMAT.block_bytes() {
+        while line < W::FORMAT.block_bytes() + W::FORMAT.head_bytes() / SUPER {
             // The address may lie behind the weights: it is never read, only asked for.
-            unsafe { L::prefetch(self.bits.wrapping_add(PREFETCH_BLOCKS * W::FORMAT.block_bytes() + line)) };
+            unsafe { L::prefetch(self.bits.wrapping_add(ahead + line)) };
             line += 64;
         }
     }
@@ -189,7 +227,7 @@ impl<C: Codec> Kernel for Unpack<C> {
             // SAFETY: whoever made this value vouches for `blocks` blocks behind both pointers; offsets stay within one.
             unsafe {
                 let block = Block::of::<Packed<C>>(self.from, index);
-                block.prefetch::<L, Packed<C>>();
+                block.prefetch::<L, Packed<C>>(PREFETCH_BLOCKS * C::FORMAT.block_bytes());
                 let to = self.to.add(index * UNPACKED_BLOCK);
                 let mut column = 0;
                 while column < TILE {
@@ -240,8 +278,8 @@ impl<L: Lanes, W: Weights, const R: usize, const V: usize> Columns<L, W, R, V> {
             let mut columns = Self { sums: [start; R], weights: PhantomData };
             for index in 0..tile.blocks {
                 let block = Block::of::<W>(tile.weights, index);
-                if tile.is_first && !W::IS_UNPACKED {
-                    block.prefetch::<L, W>();
+                if let Some(ahead) = tile.ahead.filter(|_| first == 0 && !W::IS_UNPACKED) {
+                    ahead.prefetch::<L, W>(index, block);
                 }
                 columns.add_block(tile, block, index, first);
             }

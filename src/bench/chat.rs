@@ -17,7 +17,7 @@ use crate::{
     config::{Config, DeviceChoice},
     inference::{
         ChatMessage, Drafts, GenerateRequest, LanguageModel, LocalOptions, Role, Sampling,
-        decoder::{Decoder, STEP_TOKENS},
+        decoder::{Decoder, Part, STEP_TOKENS, Wanted},
         threads,
     },
     models::ModelFiles,
@@ -145,7 +145,8 @@ fn decode(weights: &Path, work: Work) -> anyhow::Result<(f64, f64)> {
         prefill = prefill.max(work.prompt_tokens as f64 / started.elapsed().as_secs_f64());
         let started = Instant::now();
         for index in 0..work.answer_tokens as u32 {
-            decoder.read(&mut sequence, &[300 + index])?;
+            let (tokens, wanted) = (&[300 + index], Wanted::Likeliest);
+            decoder.step(&mut [Part { sequence: &mut sequence, tokens, logits: 1, wanted }])?;
         }
         written = written.max(work.answer_tokens as f64 / started.elapsed().as_secs_f64());
     }

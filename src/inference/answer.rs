@@ -1,8 +1,8 @@
 //! An answer in the making: tokens are chosen from logits, as its grammar lets them, and sent as text.
 
 use super::{
-    GenerateRequest, InferenceError, generation::GenerationWriter, gguf_chat::ChatFormat, grammar::Constraint,
-    sampler::Sampler, text_stream::TextStream,
+    GenerateRequest, InferenceError, decoder::Wanted, generation::GenerationWriter, gguf_chat::ChatFormat,
+    grammar::Constraint, sampler::Sampler, text_stream::TextStream,
 };
 
 /// What was written so far and how it goes on.
@@ -36,6 +36,11 @@ impl Answer {
     /// Tokens that may still be written.
     pub(crate) fn left(&self) -> usize {
         self.tokens_max - self.written
+    }
+
+    /// What logits have to be good for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        if self.constraint.is_none() && self.sampler.takes_likeliest() { Wanted::Likeliest } else { Wanted::All }
     }
 
     /// Whether nobody waits for it any more.

@@ -4,9 +4,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use shoptalk_kernels::{
-    Activations, Attention, KeyValues, Linear, Processor, Queries, attend, gelu, layer_norm, linear,
-};
+use shoptalk_kernels::{Attention, Dense, DenseInput, KeyValues, Processor, Queries, attend, dense, gelu, layer_norm};
 
 use super::{InferenceError, bert_weights::BertWeights};
 
@@ -40,13 +38,13 @@ pub(crate) struct BertSizes {
 
 #[derive(Debug)]
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    attention_output: Dense,
     attention_norm: Norm,
-    widen: Linear,
-    narrow: Linear,
+    widen: Dense,
+    narrow: Dense,
     output_norm: Norm,
 }
 
@@ -62,7 +60,7 @@ struct Batch {
     lengths: Vec<usize>,
     /// One row of `hidden` floats a token.
     rows: Vec<f32>,
-    input: Activations,
+    input: DenseInput,
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
@@ -73,8 +71,17 @@ struct Batch {
 }
 
 impl Bert {
-    /// Reads everything but the word table into memory.
+    /// Reads everything but the word table into memory, for the processor that all models share.
     pub(crate) fn load(
+        weights: BertWeights,
+        heads: Option<usize>,
+        epsilon: Option<f32>,
+    ) -> Result<Self, InferenceError> {
+        Self::load_for(Processor::shared(), weights, heads, epsilon)
+    }
+
+    fn load_for(
+        processor: &Processor,
         weights: BertWeights,
         heads: Option<usize>,
         epsilon: Option<f32>,
@@ -88,7 +95,8 @@ impl Bert {
             return Err(InferenceError::Failed(format!("{heads} attention heads do not suit {hidden} dimensions")));
         }
         let layer_count = layer_count(&weights);
-        let layers = (0..layer_count).map(|layer| Layer::load(&weights, layer, hidden)).collect::<Result<_, _>>()?;
+        let layers =
+            (0..layer_count).map(|layer| Layer::load(processor, &weights, layer, hidden)).collect::<Result<_, _>>()?;
         let mut positions = weights.values("embeddings.position_embeddings.weight")?;
         let types = weights.values("embeddings.token_type_embeddings.weight")?;
         if positions.len() < 2 * hidden || positions.len() % hidden != 0 || types.len() < hidden {
@@ -171,7 +179,7 @@ impl Batch {
         let key_values = lengths.iter().map(|&length| KeyValues::new(heads, hidden / heads, length)).collect();
         let floats = || vec![0.0; rows.len()];
         Self {
-            input: Activations::default(),
+            input: DenseInput::default(),
             query: floats(),
             key: floats(),
             value: floats(),
@@ -186,22 +194,19 @@ impl Batch {
 
     fn forward(&mut self, processor: &Processor, layer: &Layer, heads: usize, epsilon: f32) {
         let hidden = layer.query.inputs();
-        self.input.quantize(processor, &self.rows, hidden);
-        let mut projections =
+        let projections =
             [(&layer.query, &mut self.query[..]), (&layer.key, &mut self.key[..]), (&layer.value, &mut self.value[..])];
-        linear(processor, &self.input, &mut projections);
+        dense(processor, &mut self.input, &self.rows, projections);
         self.attend(processor, heads, hidden);
-        self.input.quantize(processor, &self.attended, hidden);
-        linear(processor, &self.input, &mut [(&layer.attention_output, &mut self.next[..])]);
+        let output = [(&layer.attention_output, &mut self.next[..])];
+        dense(processor, &mut self.input, &self.attended, output);
         layer_norm(processor, &mut self.next, Some(&self.rows), layer.attention_norm.parts(), epsilon);
         std::mem::swap(&mut self.next, &mut self.rows);
 
-        self.input.quantize(processor, &self.rows, hidden);
-        self.wide.resize(self.input.rows() * layer.widen.outputs(), 0.0);
-        linear(processor, &self.input, &mut [(&layer.widen, &mut self.wide[..])]);
+        self.wide.resize(self.rows.len() / hidden * layer.widen.outputs(), 0.0);
+        dense(processor, &mut self.input, &self.rows, [(&layer.widen, &mut self.wide[..])]);
         gelu(processor, &mut self.wide);
-        self.input.quantize(processor, &self.wide, layer.narrow.inputs());
-        linear(processor, &self.input, &mut [(&layer.narrow, &mut self.next[..])]);
+        dense(processor, &mut self.input, &self.wide, [(&layer.narrow, &mut self.next[..])]);
         layer_norm(processor, &mut self.next, Some(&self.rows), layer.output_norm.parts(), epsilon);
         std::mem::swap(&mut self.next, &mut self.rows);
     }
@@ -233,19 +238,20 @@ impl Batch {
 }
 
 impl Layer {
-    fn load(weights: &BertWeights, layer: usize, hidden: usize) -> Result<Self, InferenceError> {
+    fn load(processor: &Processor, weights: &BertWeights, layer: usize, hidden: usize) -> Result<Self, InferenceError> {
         let prefix = format!("encoder.layer.{layer}");
-        let linear = |name: &str, outputs, inputs| weights.linear(&format!("{prefix}.{name}"), outputs, inputs);
+        let dense =
+            |name: &str, outputs, inputs| weights.dense(processor, &format!("{prefix}.{name}"), outputs, inputs);
         let norm = |name: &str| Norm::load(weights, &format!("{prefix}.{name}"), hidden);
         let wide = weights.shape(&format!("{prefix}.intermediate.dense.weight")).map_or(0, |shape| shape[0]);
         Ok(Self {
-            query: linear("attention.self.query", hidden, hidden)?,
-            key: linear("attention.self.key", hidden, hidden)?,
-            value: linear("attention.self.value", hidden, hidden)?,
-            attention_output: linear("attention.output.dense", hidden, hidden)?,
+            query: dense("attention.self.query", hidden, hidden)?,
+            key: dense("attention.self.key", hidden, hidden)?,
+            value: dense("attention.self.value", hidden, hidden)?,
+            attention_output: dense("attention.output.dense", hidden, hidden)?,
             attention_norm: norm("attention.output.LayerNorm")?,
-            widen: linear("intermediate.dense", wide, hidden)?,
-            narrow: linear("output.dense", hidden, wide)?,
+            widen: dense("intermediate.dense", wide, hidden)?,
+            narrow: dense("output.dense", hidden, wide)?,
             output_norm: norm("output.LayerNorm")?,
         })
     }
@@ -310,11 +316,12 @@ mod tests {
         let ids: Vec<Vec<u32>> =
             SENTENCES.iter().map(|text| tokenizer.encode(*text, true).unwrap().get_ids().to_vec()).collect();
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        let bert = Bert::load(BertWeights::open(&weights).unwrap(), None, None).unwrap();
         let reference = BertReference::load(BertWeights::open(&weights).unwrap(), None, None).unwrap();
         let expected = reference.embed(&ids).unwrap();
         for tier in Tier::ALL.into_iter().filter(|tier| tier.is_supported()) {
-            let found = bert.embed_on(&Processor::new(tier, 2), &ids).unwrap();
+            let processor = Processor::new(tier, 2);
+            let bert = Bert::load_for(&processor, BertWeights::open(&weights).unwrap(), None, None).unwrap();
+            let found = bert.embed_on(&processor, &ids).unwrap();
             for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let cosine = cosine(found, expected);
                 println!("{name} {tier:?} {index}: {cosine}");

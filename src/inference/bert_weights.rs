@@ -15,7 +15,7 @@ use candle_core::{
     quantized::{GgmlDType, QStorage, QTensor},
 };
 use serde::Deserialize;
-use shoptalk_kernels::{Linear, PackedMatrix};
+use shoptalk_kernels::{Dense, PackedMatrix, Processor};
 
 use super::{InferenceError, e5_wheel};
 
@@ -96,9 +96,15 @@ impl BertWeights {
         floats(&self.tensor(name)?).map_err(|error| InferenceError::failed(name, error))
     }
 
-    /// The linear layer `name`: its `weight`, shape (`outputs`, `inputs`), exactly as quantized in the file or rounded
-    /// to eight bits from floats, and its `bias`.
-    pub(crate) fn linear(&self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, InferenceError> {
+    /// The dense layer `name` for `processor`: its `weight`, shape (`outputs`, `inputs`), as quantized in the file or
+    /// rounded to eight bits, and its `bias`.
+    pub(crate) fn dense(
+        &self,
+        processor: &Processor,
+        name: &str,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Dense, InferenceError> {
         let weight = format!("{name}.weight");
         let entry = self.entry(&weight)?;
         if entry.shape != [outputs, inputs] {
@@ -113,7 +119,8 @@ impl BertWeights {
             PackedMatrix::from_f32(outputs, inputs, &self.values(&weight)?)
         };
         let bias = self.values(&format!("{name}.bias"))?;
-        matrix.and_then(|matrix| Linear::new(matrix, Some(&bias))).map_err(|error| InferenceError::failed(name, error))
+        let layer = matrix.and_then(|matrix| Dense::new(processor, matrix, &bias));
+        layer.map_err(|error| InferenceError::failed(name, error))
     }
 
     /// Rows `ids` of the matrix `name` as f32, one behind the other.

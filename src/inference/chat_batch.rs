@@ -79,7 +79,7 @@ impl<'a> ChatBatch<'a> {
             let Some(sequence) = &mut task.sequence else { continue };
             let begin = sequence.len();
             let tokens = &task.tokens[begin..begin + piece.tokens];
-            parts.push(Part { sequence, tokens, logits: piece.logits });
+            parts.push(Part { sequence, tokens, logits: piece.logits, wanted: task.answer.wanted() });
         }
         if parts.is_empty() {
             return;

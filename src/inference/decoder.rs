@@ -69,6 +69,18 @@ pub struct Part<'a> {
     pub tokens: &'a [u32],
     /// After how many of the last of `tokens` logits are wanted.
     pub logits: usize,
+    /// What those have to be good for; `All` of one part is `All` of the step.
+    pub wanted: Wanted,
+}
+
+/// What logits have to be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Each for itself.
+    All,
+    /// The largest one is what `All` would give, and the others are smaller, but may be off by some tenths. The table of
+    /// outputs is the largest matrix of a small model, and this reads half of it.
+    Likeliest,
 }
 
 /// Where the tokens of one sequence lie among the rows of a step.
@@ -138,7 +150,7 @@ impl Decoder {
         self.whole(sequence.depth())?;
         let width = self.weights.sizes.width;
         let last = self.step.rows[self.step.rows.len() - width..].to_vec();
-        self.logits(&last)
+        self.logits(&last, Wanted::All)
     }
 
     /// Reads `tokens` into a prefix of `depth` layers that other sequences can begin with; calls `pause` before each
@@ -172,6 +184,7 @@ impl Decoder {
         if wanted > LOGITS_ROWS || parts.iter().any(|part| part.logits > part.tokens.len()) {
             return Err(InferenceError::Failed(format!("{wanted} rows of logits are too many")));
         }
+        let all = parts.iter().any(|part| part.logits > 0 && part.wanted == Wanted::All);
         let mut pairs: Vec<_> = parts.iter_mut().map(|part| (&mut *part.sequence, part.tokens)).collect();
         self.forward(&mut pairs)?;
         let width = self.weights.sizes.width;
@@ -180,7 +193,7 @@ impl Decoder {
             end += part.tokens.len() * width;
             rows.extend_from_slice(&self.step.rows[end - part.logits * width..end]);
         }
-        if rows.is_empty() { Ok(&[]) } else { self.logits(&rows) }
+        if rows.is_empty() { Ok(&[]) } else { self.logits(&rows, if all { Wanted::All } else { Wanted::Likeliest }) }
     }
 
     /// Logits need all layers.
@@ -244,20 +257,27 @@ impl Decoder {
     }
 
     /// Logits of `rows`, vectors of the model's width from the last layer.
-    fn logits(&mut self, rows: &[f32]) -> Result<&[f32], InferenceError> {
+    fn logits(&mut self, rows: &[f32], wanted: Wanted) -> Result<&[f32], InferenceError> {
         let Self { weights, processor, step, .. } = self;
         let width = weights.sizes.width;
         let (mut rows, count) = (rows.to_vec(), rows.len() / width);
         step.normal.resize(rows.len(), 0.0);
         rms_norm(processor, &mut rows, None, &weights.norm, weights.sizes.epsilon, &mut step.normal);
-        step.input.quantize(processor, &step.normal, width);
-        // Every error here shows in the next token, and reading the table takes longer than multiplying it twice.
-        step.input.refine(processor, &step.normal);
         let size = count * weights.output.outputs();
         step.logits.resize(2 * size, 0.0);
-        linear(processor, &step.input, &mut [(&weights.output, &mut step.logits[..])]);
-        let (logits, rest) = step.logits.split_at_mut(size);
-        logits.iter_mut().zip(rest).for_each(|(logit, rest)| *logit += *rest);
+        match &weights.screen {
+            Some(screen) if wanted == Wanted::Likeliest => {
+                screen.largest(processor, &weights.output, &step.normal, &mut step.input, &mut step.logits);
+            }
+            _ => {
+                step.input.quantize(processor, &step.normal, width);
+                // Every error here shows in the next token, and reading the table takes longer than multiplying it twice.
+                step.input.refine(processor, &step.normal);
+                linear(processor, &step.input, &mut [(&weights.output, &mut step.logits[..])]);
+                let (logits, rest) = step.logits.split_at_mut(size);
+                logits.iter_mut().zip(rest).for_each(|(logit, rest)| *logit += *rest);
+            }
+        }
         step.logits.truncate(size);
         if step.logits.iter().fold(true, |finite, logit| finite & logit.is_finite()) {
             return Ok(&step.logits);

@@ -48,9 +48,18 @@ impl Sampler {
         Self { sampling, random: StdRng::seed_from_u64(seed) }
     }
 
+    /// Whether it always takes the token with the largest logit.
+    pub(crate) fn takes_likeliest(&self) -> bool {
+        self.sampling.temperature <= 0.0 && !self.has_penalty()
+    }
+
+    fn has_penalty(&self) -> bool {
+        (self.sampling.repetition_penalty - 1.0).abs() >= f32::EPSILON
+    }
+
     /// The token that follows `context`. `logits` are finite and at least one.
     pub(crate) fn sample(&mut self, logits: &[f32], context: &[u32]) -> u32 {
-        if (self.sampling.repetition_penalty - 1.0).abs() < f32::EPSILON {
+        if !self.has_penalty() {
             return self.draw(logits);
         }
         let mut recent = context[context.len().saturating_sub(RECENT_TOKENS)..].to_vec();

@@ -101,7 +101,7 @@ impl Store {
         .bind(role.as_str())
         .bind(password_hash)
         .bind(millis(at))
-        .fetch_optional(&mut *tx.transaction)
+        .fetch_optional(&mut *tx.connection)
         .await?;
         let id = row.map(|row| row.try_get("id")).transpose()?;
         tx.commit().await?;
@@ -156,9 +156,9 @@ impl Store {
         let void = sqlx::query("DELETE FROM settings WHERE key = $1 AND value = $2")
             .bind(SETUP_TOKEN)
             .bind(token_digest)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
-        let row = sqlx::query("SELECT COUNT(*) AS people FROM users").fetch_one(&mut *tx.transaction).await?;
+        let row = sqlx::query("SELECT COUNT(*) AS people FROM users").fetch_one(&mut *tx.connection).await?;
         if void.rows_affected() == 0 || row.try_get::<i64, _>("people")? > 0 {
             return Ok(None);
         }
@@ -171,7 +171,7 @@ impl Store {
         .bind(Role::Owner.as_str())
         .bind(password_hash)
         .bind(millis(at))
-        .fetch_one(&mut *tx.transaction)
+        .fetch_one(&mut *tx.connection)
         .await?;
         tx.commit().await?;
         Ok(Some(row.try_get("id")?))
@@ -205,7 +205,7 @@ impl Store {
         .bind(id)
         .bind(record_json)
         .bind(millis(expires_at))
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -215,7 +215,7 @@ impl Store {
         let mut tx = self.write().await?;
         let deleted = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
             .bind(millis(now))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await?;
         Ok(deleted.rows_affected())
@@ -239,7 +239,7 @@ impl Store {
     /// Ends a session.
     pub async fn delete_session(&self, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM sessions WHERE id = $1").bind(id).execute(&mut *tx.transaction).await?;
+        sqlx::query("DELETE FROM sessions WHERE id = $1").bind(id).execute(&mut *tx.connection).await?;
         tx.commit().await
     }
 }

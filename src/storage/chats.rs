@@ -82,7 +82,7 @@ impl Store {
         .bind(channel.as_str())
         .bind(chat)
         .bind(i64::from(good))
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await?;
         Ok(rated.rows_affected() > 0)
@@ -97,7 +97,7 @@ impl Store {
         let row =
             sqlx::query("SELECT COUNT(*) AS written FROM messages WHERE conversation_id = $1 AND author = 'staff'")
                 .bind(conversation.id)
-                .fetch_one(&mut *tx.transaction)
+                .fetch_one(&mut *tx.connection)
                 .await?;
         if row.try_get::<i64, _>("written")? == 0 {
             return Ok(false);
@@ -174,7 +174,7 @@ impl WriteTransaction<'_> {
     async fn mark_done(&mut self, inbox_id: i64) -> Result<()> {
         sqlx::query("UPDATE inbox SET state = 'done', inbound_json = '{}', error = NULL WHERE id = $1")
             .bind(inbox_id)
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(())
     }
@@ -194,7 +194,7 @@ impl WriteTransaction<'_> {
             .bind(attachment.mime.as_deref())
             .bind(attachment.name.as_deref())
             .bind(attachment.size.and_then(|size| i64::try_from(size).ok()))
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         }
         Ok(())
@@ -209,7 +209,7 @@ impl WriteTransaction<'_> {
         )
         .bind(conversation_id)
         .bind(inbox_id)
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         for statement in [
             "DELETE FROM outbox WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
@@ -219,7 +219,7 @@ impl WriteTransaction<'_> {
             "DELETE FROM messages WHERE conversation_id = $1",
             "DELETE FROM conversations WHERE id = $1",
         ] {
-            sqlx::query(statement).bind(conversation_id).execute(&mut *self.transaction).await?;
+            sqlx::query(statement).bind(conversation_id).execute(&mut *self.connection).await?;
         }
         Ok(())
     }

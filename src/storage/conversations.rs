@@ -207,7 +207,7 @@ impl Store {
             "UPDATE inbox SET state = 'done', inbound_json = '{}', error = NULL WHERE id = $1 AND state = 'pending'",
         )
         .bind(turn.inbox_id)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         if done.rows_affected() == 0 {
             return Ok(None);
@@ -312,7 +312,7 @@ impl Store {
         for id in outbox_ids {
             sqlx::query("UPDATE outbox SET state = 'sent', error = NULL WHERE id = $1")
                 .bind(id)
-                .execute(&mut *tx.transaction)
+                .execute(&mut *tx.connection)
                 .await?;
         }
         tx.commit().await
@@ -336,7 +336,7 @@ impl Store {
         .bind(retry_at.map_or(0, millis))
         .bind(millis(at))
         .bind(if retry_at.is_some() { "pending" } else { "failed" })
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -360,7 +360,7 @@ impl Store {
         sqlx::query("INSERT INTO verification_failures (order_id, at) VALUES ($1, $2)")
             .bind(order_id)
             .bind(millis(at))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -382,7 +382,7 @@ impl WriteTransaction<'_> {
         .bind(conversation.customer.as_deref())
         .bind(to_json(&conversation.memory)?)
         .bind(millis(at))
-        .fetch_one(&mut *self.transaction)
+        .fetch_one(&mut *self.connection)
         .await?;
         Ok((row.try_get("id")?, parse_name("state", row.try_get("state")?)?))
     }
@@ -406,7 +406,7 @@ impl WriteTransaction<'_> {
         .bind(text)
         .bind(reply.map(to_json).transpose()?)
         .bind(millis(at))
-        .fetch_one(&mut *self.transaction)
+        .fetch_one(&mut *self.connection)
         .await?;
         Ok(row.try_get("id")?)
     }
@@ -415,7 +415,7 @@ impl WriteTransaction<'_> {
         sqlx::query("UPDATE inbox SET message_id = $2 WHERE id = $1")
             .bind(inbox_id)
             .bind(message_id)
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(())
     }
@@ -432,7 +432,7 @@ impl WriteTransaction<'_> {
         .bind(conversation.channel.as_str())
         .bind(&conversation.chat)
         .bind(message_id)
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }
@@ -447,7 +447,7 @@ impl WriteTransaction<'_> {
         .bind(conversation_id)
         .bind(state.as_str())
         .bind(millis(at))
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }

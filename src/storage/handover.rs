@@ -78,7 +78,7 @@ impl Store {
         }
         let row = sqlx::query("SELECT * FROM conversations WHERE id = $1")
             .bind(act.conversation_id)
-            .fetch_optional(&mut *tx.transaction)
+            .fetch_optional(&mut *tx.connection)
             .await?;
         let Some(row) = row else { return Ok(Acted::Missing) };
         let (conversation, before) = (conversation_from_row(&row)?, standing_from_row(&row)?);
@@ -230,7 +230,7 @@ impl WriteTransaction<'_> {
         let noted = sqlx::query("INSERT INTO staff_updates (update_key, at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(update)
             .bind(millis(at))
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(noted.rows_affected() > 0)
     }
@@ -239,7 +239,7 @@ impl WriteTransaction<'_> {
         sqlx::query("UPDATE messages SET staff_id = $2 WHERE id = $1")
             .bind(message_id)
             .bind(&staff.id)
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(())
     }
@@ -248,7 +248,7 @@ impl WriteTransaction<'_> {
         sqlx::query("INSERT INTO waits (began_at, ended_at) VALUES ($1, $2)")
             .bind(millis(began_at))
             .bind(millis(ended_at))
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(())
     }
@@ -270,7 +270,7 @@ impl WriteTransaction<'_> {
         .bind(standing.holder.as_ref().map(to_json).transpose()?)
         .bind(wish_left_at.map(millis))
         .bind(millis(at))
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }
@@ -280,7 +280,7 @@ impl WriteTransaction<'_> {
         sqlx::query("UPDATE conversations SET wish_left_at = $2 WHERE id = $1")
             .bind(conversation_id)
             .bind(millis(at))
-            .execute(&mut *self.transaction)
+            .execute(&mut *self.connection)
             .await?;
         Ok(())
     }

@@ -142,7 +142,7 @@ impl Store {
         .bind(millis(now))
         .bind(millis(now + LEASE))
         .bind(limit)
-        .fetch_all(&mut *tx.transaction)
+        .fetch_all(&mut *tx.connection)
         .await?;
         tx.commit().await?;
         let mut claimed: Vec<PendingInbound> = rows.iter().map(pending_from_row).collect::<Result<_>>()?;
@@ -165,7 +165,7 @@ impl Store {
         sqlx::query("UPDATE inbox SET leased_until = $2 WHERE state = 'pending' AND worker = $1 AND leased_until > 0")
             .bind(worker)
             .bind(leased_until)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -182,7 +182,7 @@ impl Store {
         .bind(worker)
         .bind(millis(now))
         .bind(millis(now + LEASE))
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await?;
         Ok(held.rows_affected() > 0)
@@ -194,7 +194,7 @@ impl Store {
         sqlx::query("DELETE FROM leases WHERE name = $1 AND worker = $2")
             .bind(name)
             .bind(worker)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -210,7 +210,7 @@ impl Store {
         }
         let mut tx = self.write().await?;
         for sql in ["UPDATE inbox SET leased_until = 0 WHERE state = 'pending'", "DELETE FROM leases"] {
-            sqlx::query(sql).execute(&mut *tx.transaction).await?;
+            sqlx::query(sql).execute(&mut *tx.connection).await?;
         }
         tx.commit().await
     }
@@ -226,7 +226,7 @@ impl Store {
         .bind(inbox_id)
         .bind(error)
         .bind(attempts_max)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -285,7 +285,7 @@ impl Store {
             SetAsideKind::Unread => "UPDATE unread_updates SET state = 'pending' WHERE id = $1 AND state = 'failed'",
         };
         let mut tx = self.write().await?;
-        let changed = sqlx::query(sql).bind(id).execute(&mut *tx.transaction).await?;
+        let changed = sqlx::query(sql).bind(id).execute(&mut *tx.connection).await?;
         tx.commit().await?;
         Ok(changed.rows_affected() > 0)
     }
@@ -305,7 +305,7 @@ impl Store {
     /// Forgets an update that could be read and is in the inbox now.
     pub async fn unread_was_read(&self, id: i64) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM unread_updates WHERE id = $1").bind(id).execute(&mut *tx.transaction).await?;
+        sqlx::query("DELETE FROM unread_updates WHERE id = $1").bind(id).execute(&mut *tx.connection).await?;
         tx.commit().await
     }
 
@@ -315,7 +315,7 @@ impl Store {
         sqlx::query("UPDATE unread_updates SET state = 'failed', error = $2 WHERE id = $1")
             .bind(id)
             .bind(error)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -334,7 +334,7 @@ impl WriteTransaction<'_> {
         .bind(sequence(inbound))
         .bind(to_json(inbound)?)
         .bind(millis(inbound.received_at))
-        .fetch_optional(&mut *self.transaction)
+        .fetch_optional(&mut *self.connection)
         .await?;
         Ok(row.map(|row| row.try_get("id")).transpose()?)
     }
@@ -350,7 +350,7 @@ impl WriteTransaction<'_> {
         .bind(&update.raw)
         .bind(&update.error)
         .bind(millis(update.received_at))
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.connection)
         .await?;
         Ok(())
     }

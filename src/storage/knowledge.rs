@@ -93,10 +93,10 @@ impl Store {
         .bind(document.bytes)
         .bind(to_json(&document.notes)?)
         .bind(millis(document.at))
-        .fetch_one(&mut *tx.transaction)
+        .fetch_one(&mut *tx.connection)
         .await?;
         let (id, version): (i64, i64) = (row.try_get("id")?, row.try_get("version")?);
-        sqlx::query("DELETE FROM chunks WHERE document_id = $1").bind(id).execute(&mut *tx.transaction).await?;
+        sqlx::query("DELETE FROM chunks WHERE document_id = $1").bind(id).execute(&mut *tx.connection).await?;
         for (ordinal, (chunk, vectors)) in document.chunks.iter().enumerate() {
             sqlx::query(
                 "INSERT INTO chunks (id, document_id, ordinal, chunk_json, encoder, embedding, parts)
@@ -109,7 +109,7 @@ impl Store {
             .bind(&document.encoder)
             .bind(embedding_to_bytes(&vectors.whole))
             .bind(parts_to_bytes(&vectors.parts))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         }
         tx.knowledge_changed().await?;
@@ -138,7 +138,7 @@ impl Store {
                 .bind(&stored.encoder)
                 .bind(embedding_to_bytes(&stored.vectors.whole))
                 .bind(parts_to_bytes(&stored.vectors.parts))
-                .execute(&mut *tx.transaction)
+                .execute(&mut *tx.connection)
                 .await?;
         }
         tx.commit().await
@@ -149,10 +149,10 @@ impl Store {
         let mut tx = self.write().await?;
         sqlx::query("DELETE FROM chunks WHERE document_id IN (SELECT id FROM documents WHERE name = $1)")
             .bind(name)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         let deleted =
-            sqlx::query("DELETE FROM documents WHERE name = $1").bind(name).execute(&mut *tx.transaction).await?;
+            sqlx::query("DELETE FROM documents WHERE name = $1").bind(name).execute(&mut *tx.connection).await?;
         tx.knowledge_changed().await?;
         tx.commit().await?;
         Ok(deleted.rows_affected() > 0)

@@ -87,7 +87,7 @@ impl Store {
         .bind(if file.refusal.is_some() { "read" } else { "pending" })
         .bind(file.refusal.unwrap_or_default())
         .bind(millis(at))
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -104,7 +104,7 @@ impl Store {
         )
         .bind(file)
         .bind(chat)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -126,7 +126,7 @@ impl Store {
         let mut tx = self.write().await?;
         let kept = sqlx::query("UPDATE merchant_files SET state = 'kept' WHERE id = $1 AND state = 'pending'")
             .bind(file)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         if kept.rows_affected() > 0 {
             sqlx::query(
@@ -136,7 +136,7 @@ impl Store {
             )
             .bind(file)
             .bind(name)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
             sqlx::query(
                 "INSERT INTO replaced_chunks (file, id, ordinal, chunk_json, encoder, embedding, parts)
@@ -145,7 +145,7 @@ impl Store {
             )
             .bind(file)
             .bind(name)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         }
         tx.commit().await
@@ -170,7 +170,7 @@ impl Store {
         .bind(file)
         .bind(answer)
         .bind(document_version)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -183,7 +183,7 @@ impl Store {
              WHERE id = $1 AND state IN ('read', 'undone')",
         )
         .bind(file)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -198,7 +198,7 @@ impl Store {
         .bind(file)
         .bind(retry_at.map_or(0, millis))
         .bind(i64::from(retry_at.is_some()))
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -214,7 +214,7 @@ impl Store {
              WHERE merchant_files.id = $1",
         )
         .bind(file)
-        .fetch_one(&mut *tx.transaction)
+        .fetch_one(&mut *tx.connection)
         .await?;
         let document: Option<i64> = row.try_get("document")?;
         let had_version: Option<i64> = row.try_get("before")?;
@@ -239,14 +239,14 @@ impl Store {
             let remove = [restore[0], "DELETE FROM documents WHERE id = $1 AND $2 = $2"];
             let statements: &[&'static str] = if undone == Undone::Restored { &restore } else { &remove };
             for statement in statements {
-                sqlx::query(*statement).bind(document).bind(file).execute(&mut *tx.transaction).await?;
+                sqlx::query(*statement).bind(document).bind(file).execute(&mut *tx.connection).await?;
             }
             tx.knowledge_changed().await?;
         }
         sqlx::query("UPDATE merchant_files SET state = 'undone', answer = $2, document_version = NULL WHERE id = $1")
             .bind(file)
             .bind(answer(undone))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await?;
         Ok(undone)

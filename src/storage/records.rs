@@ -37,7 +37,7 @@ impl Store {
             .bind(encoder)
             .bind(embedding_to_bytes(embedding))
             .bind(millis(at))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         }
         tx.knowledge_changed().await?;
@@ -82,7 +82,7 @@ impl Store {
             .bind(&order.customer_id)
             .bind(&order.placed_at)
             .bind(to_json(order)?)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         }
         tx.knowledge_changed().await?;
@@ -129,7 +129,7 @@ impl Store {
             .bind(&review.text)
             .bind(&review.date)
             .bind(&review.author)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?
             .rows_affected();
         }
@@ -174,7 +174,7 @@ impl Store {
             .bind(&event.sku)
             .bind(event.kind.as_str())
             .bind(at)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?
             .rows_affected();
         }

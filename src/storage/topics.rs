@@ -82,7 +82,7 @@ impl Store {
         .bind(conversation_id)
         .bind(staff_group)
         .bind(topic)
-        .execute(&mut *tx.transaction)
+        .execute(&mut *tx.connection)
         .await?;
         tx.commit().await
     }
@@ -94,7 +94,7 @@ impl Store {
             .bind(conversation_id)
             .bind(mirrored)
             .bind(i64::from(is_open))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -104,7 +104,7 @@ impl Store {
         let mut tx = self.write().await?;
         sqlx::query("DELETE FROM staff_topics WHERE conversation_id = $1")
             .bind(conversation_id)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -136,7 +136,7 @@ impl Store {
             .bind(staff_group)
             .bind(topic)
             .bind(text)
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }
@@ -156,7 +156,7 @@ impl Store {
     /// Forgets words that a topic shows, or never will.
     pub async fn staff_post_done(&self, id: i64) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM staff_posts WHERE id = $1").bind(id).execute(&mut *tx.transaction).await?;
+        sqlx::query("DELETE FROM staff_posts WHERE id = $1").bind(id).execute(&mut *tx.connection).await?;
         tx.commit().await
     }
 
@@ -165,7 +165,7 @@ impl Store {
         let mut tx = self.write().await?;
         sqlx::query("DELETE FROM staff_updates WHERE at < $1")
             .bind(millis(before))
-            .execute(&mut *tx.transaction)
+            .execute(&mut *tx.connection)
             .await?;
         tx.commit().await
     }

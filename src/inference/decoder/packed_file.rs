@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use shoptalk_kernels::{Format, MappedFile, PACKED_LAYOUT, PackedMatrix, Processor, checksum};
 
 /// Changes with the header or the order of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MAGIC: &[u8; 16] = b"shoptalk-packed\n";
 /// Bytes before the header.
 const PREAMBLE: usize = MAGIC.len() + 16;

@@ -2,7 +2,7 @@
 
 use shoptalk_kernels::log_sum_exp;
 
-use super::{super::InferenceError, Decoder, LOGITS_ROWS, Prefix, Sequence};
+use super::{super::InferenceError, Decoder, LOGITS_ROWS, Prefix, Sequence, Wanted};
 
 impl Decoder {
     /// For each prefix and continuation the natural logarithm of the probability that the model goes on with exactly
@@ -75,7 +75,7 @@ impl Decoder {
         for some in wanted.chunks(LOGITS_ROWS) {
             let rows: Vec<f32> = some.iter().flat_map(|(_, _, row)| *row).copied().collect();
             let processor = self.processor;
-            let logits = self.logits(&rows)?;
+            let logits = self.logits(&rows, Wanted::All)?;
             let totals = log_sum_exp(processor, logits, vocabulary);
             for (((item, token, _), logits), total) in some.iter().zip(logits.chunks_exact(vocabulary)).zip(totals) {
                 sums[*item] += logits[*token as usize] - total;

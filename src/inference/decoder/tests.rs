@@ -60,7 +60,7 @@ fn fidelity(path: &Path, tokens: &[u32]) -> (f32, f32) {
     let (mut divergence, mut same) = (0.0, 0.0);
     for step in tokens.chunks(LOGITS_ROWS) {
         let expected = expected.narrow(0, sequence.len(), step.len()).unwrap().to_vec2::<f32>().unwrap();
-        let part = Part { sequence: &mut sequence, tokens: step, logits: step.len() };
+        let part = Part { sequence: &mut sequence, tokens: step, logits: step.len(), wanted: Wanted::All };
         let logits = decoder.step(&mut [part]).unwrap();
         for (expected, logits) in expected.iter().zip(logits.chunks_exact(vocabulary)) {
             divergence += kullback_leibler(expected, logits);
@@ -126,6 +126,27 @@ fn logits_of_whole_texts_are_close_to_those_of_f32() {
     let (divergence, same) = (divergence / positions as f32, same / positions as f32);
     println!("{positions} positions: divergence {divergence}, the same token {same}");
     assert!(positions > 2000 && divergence < 0.001 && same > 0.98, "{positions}: {divergence}, {same}");
+}
+
+#[test]
+fn the_likeliest_token_needs_half_of_the_table() {
+    for name in ["qwen2.5-0.5b-instruct", "smollm2-135m-instruct"] {
+        let Some(path) = weights(name) else { continue };
+        let tokens = tokens_of(&path, TEXT);
+        let mut decoder = Decoder::load(&path, 1024).unwrap();
+        assert!(decoder.weights.screen.is_some());
+        let mut best_of = |wanted: Wanted| {
+            let (mut sequence, vocabulary) = (decoder.sequence(None, tokens.len()), decoder.vocabulary());
+            let mut best = Vec::new();
+            for step in tokens.chunks(LOGITS_ROWS - 1) {
+                let part = Part { sequence: &mut sequence, tokens: step, logits: step.len(), wanted };
+                let logits = decoder.step(&mut [part]).unwrap();
+                best.extend(logits.chunks_exact(vocabulary).map(|row| (likeliest(row), row[likeliest(row) as usize])));
+            }
+            best
+        };
+        assert_eq!(best_of(Wanted::Likeliest), best_of(Wanted::All), "{name}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use candle_core::{
         gguf_file::{Content, TensorInfo},
     },
 };
-use shoptalk_kernels::{Format, Linear, MappedFile, PackedMatrix};
+use shoptalk_kernels::{Format, Linear, MappedFile, PackedMatrix, Screen};
 
 use super::{
     super::InferenceError,
@@ -90,6 +90,8 @@ pub(super) struct Weights {
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Vec<f32>,
     pub(super) output: Linear,
+    /// Where the output's weights take much more than four bits.
+    pub(super) screen: Option<Screen>,
     pub(super) rope_factors: Option<Vec<f32>>,
     words: WordTable,
 }
@@ -220,9 +222,10 @@ impl<'a> Tensors<'a> {
         let words = WordTable::open(path, self.content, &sizes)?;
         let tied = if self.has("output.weight") { "output.weight" } else { WORD_TABLE };
         let output = self.linear(tied, None, words.words, sizes.width)?;
+        let screen = Screen::is_worth_it(output.matrix()).then(|| self.screen(tied, output.matrix()));
         let factors = "rope_freqs.weight";
         let rope_factors = self.has(factors).then(|| self.vector(factors, sizes.head_size / 2)).transpose()?;
-        Ok(Weights { sizes, layers, norm, output, rope_factors, words })
+        Ok(Weights { sizes, layers, norm, output, screen, rope_factors, words })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -288,6 +291,16 @@ impl<'a> Tensors<'a> {
             None => None,
         };
         Linear::new(matrix, bias.as_deref()).map_err(|error| bad(weight, error))
+    }
+
+    /// A copy of `matrix` in four bits.
+    fn screen(&mut self, name: &str, matrix: &PackedMatrix) -> Screen {
+        let name = format!("{name} in four bits");
+        let packed = self.packed.as_ref();
+        let packed = packed.and_then(|it| it.matrix(&name, Screen::FORMAT, matrix.outputs(), matrix.inputs()));
+        let rough = packed.unwrap_or_else(|| matrix.in_four_bits());
+        self.matrices.push((name, rough.clone()));
+        Screen::new(rough)
     }
 
     fn pack(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<PackedMatrix, ModelFileError> {

@@ -58,7 +58,6 @@ fn limit_files(shop: &Shop, bytes: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "stalls now and then under load: `cargo test --test shop a_disk_that_refuses -- --ignored --nocapture`"]
 async fn a_disk_that_refuses_writes_holds_updates_back_and_loses_none() {
     let mut run = Run::new(1_000).await;
     let breaks = async |shop: &Shop| limit_files(shop, "0:unlimited");
