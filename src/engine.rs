@@ -353,7 +353,8 @@ impl Engine {
         conversation.customer = inbound.customer.clone().or(conversation.customer.take());
         conversation.state = conversation.state.after(&Event::ShopperWrote);
         self.hear_return(conversation, &inbound.text);
-        if !conversation.state.bot_answers() {
+        let to_the_bot = conversation.state.bot_answers() || self.is_for_the_bot(conversation, &inbound.text);
+        if !to_the_bot {
             return Ok(Turn { shopper_text, reply: None, at });
         }
         progress(Progress::Typing);

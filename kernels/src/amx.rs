@@ -235,8 +235,6 @@ impl Job<'_> {
         let Self { matrix, input, to } = self;
         let steps = input.inputs / STEP;
         let weights = matrix.bytes[pair * steps * 2 * ROWS..].as_ptr();
-        // Sums of the upper and the lower bytes with the first 16 columns, then with the others.
-        let mut sums = [[[Line([0; STEP]); ROWS]; 2]; 2];
         let scales: [__m512; 2] = std::array::from_fn(|half| {
             // SAFETY: there are scales for whole pairs.
             unsafe { _mm512_loadu_ps(matrix.scales[pair * PAIR + half * COLUMNS..].as_ptr()) }
@@ -245,48 +243,59 @@ impl Job<'_> {
             // SAFETY: as above.
             unsafe { _mm512_loadu_ps(matrix.bias[pair * PAIR + half * COLUMNS..].as_ptr()) }
         });
-        for block in 0..input.rows.div_ceil(ROWS) {
-            let rows = input.lines[block * steps * 2 * ROWS..].as_ptr();
-            // SAFETY: both pointers have `steps` times two tiles behind them, and `sums` is four tiles.
-            unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
-                    "2:",
-                    "tileloadd tmm4, [{rows} + {line} * 1]",
-                    "tileloadd tmm6, [{weights} + {line} * 1]",
-                    "tileloadd tmm5, [{rows} + {line} * 1 + 1024]",
-                    "tileloadd tmm7, [{weights} + {line} * 1 + 1024]",
-                    "tdpbssd tmm0, tmm4, tmm6",
-                    "tdpbssd tmm1, tmm5, tmm6",
-                    "tdpbssd tmm2, tmm4, tmm7",
-                    "tdpbssd tmm3, tmm5, tmm7",
-                    "add {rows}, 2048",
-                    "add {weights}, 2048",
-                    "dec {steps}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {line} * 1], tmm0",
-                    "tilestored [{sums} + {line} * 1 + 1024], tmm1",
-                    "tilestored [{sums} + {line} * 1 + 2048], tmm2",
-                    "tilestored [{sums} + {line} * 1 + 3072], tmm3",
-                    rows = inout(reg) rows => _,
-                    weights = inout(reg) weights => _,
-                    steps = inout(reg) steps => _,
-                    sums = in(reg) sums.as_mut_ptr(),
-                    line = in(reg) STEP,
-                    options(nostack),
-                );
+        // Sums of the upper and the lower bytes with the first 16 columns, then with the others, of two blocks of rows:
+        // those of the block before are scaled while the unit works, which has nothing to do with vectors.
+        let mut sums = [[[[Line([0; STEP]); ROWS]; 2]; 2]; 2];
+        let blocks = input.rows.div_ceil(ROWS);
+        for block in 0..=blocks {
+            if block < blocks {
+                let rows = input.lines[block * steps * 2 * ROWS..].as_ptr();
+                // SAFETY: both pointers have `steps` times two tiles behind them, there is one step at least, and the sums of
+                // a block are four tiles. What lies ahead of the rows is only asked for.
+                unsafe {
+                    asm!(
+                        "tilezero tmm0",
+                        "tilezero tmm1",
+                        "tilezero tmm2",
+                        "tilezero tmm3",
+                        "2:",
+                        "tileloadd tmm4, [{rows} + {line} * 1]",
+                        "tileloadd tmm6, [{weights} + {line} * 1]",
+                        "tdpbssd tmm0, tmm4, tmm6",
+                        "tileloadd tmm5, [{rows} + {line} * 1 + 1024]",
+                        "tdpbssd tmm1, tmm5, tmm6",
+                        "tileloadd tmm7, [{weights} + {line} * 1 + 1024]",
+                        "tdpbssd tmm2, tmm4, tmm7",
+                        "tdpbssd tmm3, tmm5, tmm7",
+                        ".irp at, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960, 1024, 1088, 1152, 1216, 1280, 1344, 1408, 1472, 1536, 1600, 1664, 1728, 1792, 1856, 1920, 1984",
+                        "prefetcht0 [{rows} + \\at + 4096]",
+                        ".endr",
+                        "add {rows}, 2048",
+                        "add {weights}, 2048",
+                        "dec {steps}",
+                        "jnz 2b",
+                        "tilestored [{sums} + {line} * 1], tmm0",
+                        "tilestored [{sums} + {line} * 1 + 1024], tmm1",
+                        "tilestored [{sums} + {line} * 1 + 2048], tmm2",
+                        "tilestored [{sums} + {line} * 1 + 3072], tmm3",
+                        rows = inout(reg) rows => _,
+                        weights = inout(reg) weights => _,
+                        steps = inout(reg) steps => _,
+                        sums = in(reg) sums[block % 2].as_mut_ptr(),
+                        line = in(reg) STEP,
+                        options(nostack),
+                    );
+                }
             }
-            let first = block * ROWS;
+            let Some(done) = block.checked_sub(1) else { continue };
+            let first = done * ROWS;
             for row in first..input.rows.min(first + ROWS) {
                 let row_scale = _mm512_set1_ps(input.scales[row]);
                 for half in 0..2 {
                     // SAFETY: a line holds 16 sums; the output has this row and these columns.
                     unsafe {
                         let whole = |plane: usize| {
-                            let sums: *const Line = &raw const sums[half][plane][row - first];
+                            let sums: *const Line = &raw const sums[done % 2][half][plane][row - first];
                             _mm512_cvtepi32_ps(_mm512_loadu_si512(sums.cast()))
                         };
                         let sum = _mm512_fmadd_ps(whole(0), _mm512_set1_ps(256.0), whole(1));

@@ -95,6 +95,12 @@ async fn turn(app: &App, text: String, seen: i64) -> anyhow::Result<i64> {
         };
         if messages.iter().any(|message| message.author == Author::Shopper) || started.elapsed() > PATIENCE {
             messages.iter().for_each(show);
+            let answered = messages.iter().any(|message| message.author != Author::Shopper);
+            if !answered && !messages.is_empty() {
+                anstream::println!(
+                    "{DIM}A person has this conversation and will answer; /bot goes on with the bot.{DIM:#}"
+                );
+            }
             if started.elapsed() > PATIENCE {
                 anstream::println!("{DIM}No reply yet; it will be shown with the next one.{DIM:#}");
             }

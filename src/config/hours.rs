@@ -147,6 +147,7 @@ impl OpenHours {
                 format!("{date} at {time} ({city} time)")
             }
             Language::Zh => {
+                let city = city_in_chinese(&city).map_or_else(|| opening.format("UTC%:z ").to_string(), str::to_owned);
                 let weekdays = ["周一", "周二", "周三", "周四", "周五", "周六", "周日"];
                 let date = match days {
                     0 => "今天".to_owned(),
@@ -158,6 +159,53 @@ impl OpenHours {
             }
         })
     }
+}
+
+/// A city that gives a time zone its name. Of other zones Chinese readers are told the distance from UTC.
+fn city_in_chinese(city: &str) -> Option<&'static str> {
+    const CITIES: [(&str, &str); 40] = [
+        ("Amsterdam", "阿姆斯特丹"),
+        ("Athens", "雅典"),
+        ("Auckland", "奥克兰"),
+        ("Bangkok", "曼谷"),
+        ("Berlin", "柏林"),
+        ("Brussels", "布鲁塞尔"),
+        ("Chicago", "芝加哥"),
+        ("Copenhagen", "哥本哈根"),
+        ("Denver", "丹佛"),
+        ("Dubai", "迪拜"),
+        ("Dublin", "都柏林"),
+        ("Helsinki", "赫尔辛基"),
+        ("Hong Kong", "香港"),
+        ("Istanbul", "伊斯坦布尔"),
+        ("Jakarta", "雅加达"),
+        ("Kuala Lumpur", "吉隆坡"),
+        ("Lisbon", "里斯本"),
+        ("London", "伦敦"),
+        ("Los Angeles", "洛杉矶"),
+        ("Macau", "澳门"),
+        ("Madrid", "马德里"),
+        ("Manila", "马尼拉"),
+        ("Melbourne", "墨尔本"),
+        ("Moscow", "莫斯科"),
+        ("New York", "纽约"),
+        ("Oslo", "奥斯陆"),
+        ("Paris", "巴黎"),
+        ("Prague", "布拉格"),
+        ("Rome", "罗马"),
+        ("Sao Paulo", "圣保罗"),
+        ("Seoul", "首尔"),
+        ("Shanghai", "北京"),
+        ("Singapore", "新加坡"),
+        ("Stockholm", "斯德哥尔摩"),
+        ("Sydney", "悉尼"),
+        ("Taipei", "台北"),
+        ("Tokyo", "东京"),
+        ("Toronto", "多伦多"),
+        ("Vienna", "维也纳"),
+        ("Zurich", "苏黎世"),
+    ];
+    CITIES.iter().find(|(english, _)| *english == city).map(|(_, chinese)| *chinese)
 }
 
 fn weekday(name: &str) -> Result<usize, String> {
@@ -227,9 +275,9 @@ mod tests {
         assert_eq!(says("2026-11-27T07:00:00Z", Language::En), "today at 08:30 (London time)");
         assert_eq!(says("2026-11-27T20:00:00Z", Language::En), "tomorrow at 10:00 (London time)");
         assert_eq!(says("2026-11-28T20:00:00Z", Language::En), "on Monday at 08:30 (London time)");
-        assert_eq!(says("2026-11-28T20:00:00Z", Language::Zh), "周一08:30（London时间）");
-        assert_eq!(says("2026-12-24T20:00:00Z", Language::Zh), "周六10:00（London时间）");
-        assert_eq!(says("2026-11-28T12:30:00Z", Language::Zh), "今天14:00（London时间）");
+        assert_eq!(says("2026-11-28T20:00:00Z", Language::Zh), "周一08:30（伦敦时间）");
+        assert_eq!(says("2026-12-24T20:00:00Z", Language::Zh), "周六10:00（伦敦时间）");
+        assert_eq!(says("2026-11-28T12:30:00Z", Language::Zh), "今天14:00（伦敦时间）");
     }
 
     #[test]

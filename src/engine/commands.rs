@@ -79,6 +79,21 @@ pub(super) fn is_command(text: &str) -> bool {
 }
 
 impl Engine {
+    /// Whether the text is for the bot also while a person has the conversation: what shoppers may have of their data,
+    /// the language, and the list of commands. `/human` and `/start` would change nothing then.
+    pub(super) fn is_for_the_bot(&self, conversation: &Conversation, text: &str) -> bool {
+        let text = text.trim();
+        let says = |phrase| Language::ALL.iter().any(|l| self.prompts.say(*l, phrase, context! {}) == text);
+        if conversation.memory.erasure_asked && (says(Phrase::ForgetYes) || says(Phrase::ForgetNo)) {
+            return true;
+        }
+        let is_for_the_bot = matches!(
+            Command::parse(text),
+            Some(Command::Help | Command::Language(_) | Command::Privacy | Command::Export | Command::Forget)
+        );
+        is_for_the_bot && text.starts_with('/')
+    }
+
     /// The turn, if it is a command, the answer to the question whether to erase, or a message without words.
     pub(super) async fn command(
         &self,

@@ -138,6 +138,19 @@ impl Bert {
         if let Some(tokens) = texts.iter().map(|ids| ids.len()).find(|&tokens| tokens > self.tokens_max()) {
             return Err(InferenceError::ContextOverflow { tokens, context: self.tokens_max() });
         }
+        // Threads that each work some of the texts from beginning to end never wait for each other.
+        let groups = groups(texts, processor.pool().threads());
+        let mut vectors: Vec<Result<Vec<Vec<f32>>, InferenceError>> = groups.iter().map(|_| Ok(Vec::new())).collect();
+        match (&groups[..], &mut vectors[..]) {
+            ([texts], [vectors]) => *vectors = self.embed_together(processor, texts),
+            (groups, vectors) => processor.pool().for_each(groups.iter().zip(vectors), |(texts, vectors)| {
+                *vectors = self.embed_together(processor, texts);
+            }),
+        }
+        Ok(vectors.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    fn embed_together(&self, processor: &Processor, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let mut batch = Batch::new(texts, self.words(texts)?, self.heads, self.hidden);
         layer_norm(processor, &mut batch.rows, None, self.norm.parts(), self.epsilon);
         for layer in &self.layers {
@@ -156,6 +169,23 @@ impl Bert {
         }
         Ok(rows)
     }
+}
+
+/// Up to `count` runs of texts with about as many tokens each.
+fn groups<'a, 'b>(texts: &'a [&'b [u32]], count: usize) -> Vec<&'a [&'b [u32]]> {
+    let total: usize = texts.iter().map(|ids| ids.len()).sum();
+    let (mut groups, mut begin, mut tokens) = (Vec::with_capacity(count), 0, 0);
+    for (index, ids) in texts.iter().enumerate() {
+        // A text goes where its middle lies.
+        let is_next = groups.len() + 1 < count && (2 * tokens + ids.len()) * count > 2 * total * (groups.len() + 1);
+        if is_next && index > begin {
+            groups.push(&texts[begin..index]);
+            begin = index;
+        }
+        tokens += ids.len();
+    }
+    groups.push(&texts[begin..]);
+    groups
 }
 
 /// The sum of rows, scaled to length 1; zeros when there is no row.
@@ -330,6 +360,21 @@ mod tests {
             let alone = bert.embed_on(&Processor::new(tier, 1), &ids[..1]).unwrap();
             assert!(cosine(&alone[0], &found[0]) > 0.99999, "a text's vector depends on its neighbours");
         }
+    }
+
+    #[test]
+    fn groups_have_about_as_many_tokens() {
+        let of = |lengths: &[usize], count: usize| {
+            let texts: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![0; length]).collect();
+            let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+            groups(&texts, count).iter().map(|group| group.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[5, 5, 5, 5], 2), [2, 2]);
+        assert_eq!(of(&[50, 5, 5, 5], 2), [1, 3]);
+        assert_eq!(of(&[5, 5, 5, 50], 2), [3, 1]);
+        assert_eq!(of(&[9], 4), [1]);
+        assert_eq!(of(&[1, 1, 1, 1, 1, 1], 3), [2, 2, 2]);
+        assert_eq!(of(&[], 2), [0]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use candle_core::{
@@ -54,7 +55,8 @@ pub(crate) struct TensorEntry {
 /// An open weights file and its table of contents under the names that BERT checkpoints use.
 #[derive(Debug)]
 pub(crate) struct BertWeights {
-    file: File,
+    /// Locked, because reading moves its position.
+    file: Mutex<File>,
     entries: BTreeMap<String, TensorEntry>,
     /// Epsilon of the layer norms, where the file says it.
     pub(crate) layer_norm_epsilon: Option<f32>,
@@ -72,10 +74,10 @@ impl BertWeights {
         if &magic == e5_wheel::MAGIC {
             let header = e5_wheel::read_header(&mut file).map_err(|cause| InferenceError::failed(&step, cause))?;
             let (epsilon, heads) = (Some(header.layer_norm_epsilon), Some(header.heads));
-            return Ok(Self { file, entries: header.entries, layer_norm_epsilon: epsilon, heads });
+            return Ok(Self { file: Mutex::new(file), entries: header.entries, layer_norm_epsilon: epsilon, heads });
         }
         let entries = read_safetensors_header(&mut file).map_err(|cause| InferenceError::failed(&step, cause))?;
-        Ok(Self { file, entries, layer_norm_epsilon: None, heads: None })
+        Ok(Self { file: Mutex::new(file), entries, layer_norm_epsilon: None, heads: None })
     }
 
     /// Shape of a tensor, if there is one of that name.
@@ -154,9 +156,8 @@ impl BertWeights {
         self.entries.get(name).ok_or_else(|| InferenceError::failed(name, "is missing in the weights"))
     }
 
-    /// One thread owns the encoder, so nobody moves the file's position between the two calls.
     fn read_at(&self, name: &str, offset: u64, data: &mut [u8]) -> Result<(), InferenceError> {
-        let mut file = &self.file;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))
             .and_then(|_| file.read_exact(data))
             .map_err(|error| InferenceError::failed(name, error))

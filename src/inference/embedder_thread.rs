@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     InferenceError,
     encoder::{Encoder, TextKind},
-    threads::QuestionTurn,
+    threads::{self, QuestionTurn},
 };
 use crate::telemetry;
 
@@ -19,8 +19,9 @@ const QUESTIONS_WAITING_MAX: usize = 64;
 const BULK_WAITING_MAX: usize = 4;
 /// Questions answered in one go.
 const QUESTIONS_TOGETHER_MAX: usize = 32;
-/// Tokens of one batch: large enough for the matrix product, small enough that a question hardly waits for a bulk batch.
-const BATCH_TOKENS_MAX: usize = 192;
+/// Tokens of one batch for each thread: large enough for the matrix product, small enough that a question hardly waits
+/// for a bulk batch.
+const THREAD_TOKENS_MAX: usize = 192;
 /// Bulk texts that are tokenized together.
 const BULK_WINDOW: usize = 32;
 
@@ -158,7 +159,7 @@ fn embed_all<'a>(encoder: &Encoder, texts: impl Iterator<Item = &'a String>) -> 
 /// Unit vectors of token lists, in batches that a question would have to wait for.
 pub(crate) fn embed_tokens(encoder: &Encoder, tokens: &[Vec<u32>]) -> Vectors {
     let mut vectors = vec![Vec::new(); tokens.len()];
-    for batch in plan_batches(&tokens.iter().map(Vec::len).collect::<Vec<_>>()) {
+    for batch in plan_batches(&tokens.iter().map(Vec::len).collect::<Vec<_>>(), batch_tokens_max()) {
         embed_batch(encoder, tokens, &batch, &mut vectors)?;
     }
     Ok(vectors)
@@ -178,15 +179,20 @@ fn embed_batch(
     Ok(())
 }
 
-/// Groups texts in their order, so that the tokens of a group stay within `BATCH_TOKENS_MAX`. A longer text is a group
+/// Tokens of one batch for all threads.
+fn batch_tokens_max() -> usize {
+    THREAD_TOKENS_MAX * threads::count()
+}
+
+/// Groups texts in their order, so that the tokens of a group stay within `tokens_max`. A longer text is a group
 /// of its own. Returns indices into `lengths`.
-fn plan_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
+fn plan_batches(lengths: &[usize], tokens_max: usize) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut tokens = 0;
     for (index, &length) in lengths.iter().enumerate() {
         tokens += length;
         match batches.last_mut() {
-            Some(batch) if tokens <= BATCH_TOKENS_MAX => batch.push(index),
+            Some(batch) if tokens <= tokens_max => batch.push(index),
             _ => {
                 batches.push(vec![index]);
                 tokens = length;
@@ -234,7 +240,7 @@ impl BulkJob {
             let begin = self.vectors.len();
             let texts = self.request.texts.iter().skip(begin).take(BULK_WINDOW);
             self.window = texts.map(|text| encoder.tokenize(text, TextKind::Passage)).collect::<Result<Vec<_>, _>>()?;
-            self.batches = plan_batches(&self.window.iter().map(Vec::len).collect::<Vec<_>>());
+            self.batches = plan_batches(&self.window.iter().map(Vec::len).collect::<Vec<_>>(), batch_tokens_max());
             self.vectors.resize(begin + self.window.len(), Vec::new());
         }
         if let Some(batch) = self.batches.pop() {
@@ -252,15 +258,15 @@ mod tests {
     #[test]
     fn batches_hold_every_text_once_and_stay_small() {
         let lengths = [3, 500, 40, 40, 12, 7, 255, 1, 64, 64, 64, 64];
-        let batches = plan_batches(&lengths);
+        let batches = plan_batches(&lengths, 192);
         let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
         all.sort_unstable();
         assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
         for batch in &batches {
             let tokens: usize = batch.iter().map(|&index| lengths[index]).sum();
-            assert!(batch.len() == 1 || tokens <= BATCH_TOKENS_MAX, "{batch:?}");
+            assert!(batch.len() == 1 || tokens <= 192, "{batch:?}");
         }
-        assert!(plan_batches(&[]).is_empty());
-        assert_eq!(plan_batches(&[64; 7]).len(), 3);
+        assert!(plan_batches(&[], 192).is_empty());
+        assert_eq!(plan_batches(&[64; 7], 192).len(), 3);
     }
 }

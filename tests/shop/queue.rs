@@ -75,6 +75,31 @@ async fn in_the_shops_hours_the_place_and_what_is_known_of_the_wait_are_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_shoppers_may_have_of_their_data_they_get_also_while_a_person_has_the_conversation() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Utc.with_ymd_and_hms(2026, 11, 27, 10, 0, 0).unwrap();
+    let app = shop(&dir, now).await;
+    say(&app, "a", "agent please").await.unwrap();
+    for (has_word, holds) in [(false, State::Waiting), (true, State::WithStaff)] {
+        if has_word {
+            let ana = Staff::new("console", 1, "Ana");
+            app.store.staff_reply(state(&app, "a").await.0, ana, "Ana here", now).await.unwrap();
+        }
+        for silent in ["Where is my parcel?", "/human", "/start", "English"] {
+            assert_eq!(say(&app, "a", silent).await.map(|reply| reply.text), None, "{silent}");
+        }
+        for (command, part) in [("/privacy", "/forget"), ("/help", "/privacy"), ("/export", "agent please")] {
+            let reply = say(&app, "a", command).await.unwrap_or_else(|| panic!("{command} is answered"));
+            assert!(reply.text.contains(part), "{command}: {}", reply.text);
+        }
+        assert_eq!(state(&app, "a").await.1, holds, "and the person keeps the conversation");
+    }
+    let asked = say(&app, "a", "/forget").await.unwrap();
+    let erased = say(&app, "a", &asked.suggestions[0]).await.unwrap();
+    assert!(erased.text.contains("I have erased this chat"), "{}", erased.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn out_of_hours_the_message_is_kept_and_the_bot_goes_on_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let app = shop(&dir, Utc.with_ymd_and_hms(2026, 11, 28, 20, 0, 0).unwrap()).await;
@@ -85,14 +110,10 @@ async fn out_of_hours_the_message_is_kept_and_the_bot_goes_on_when_asked() {
     let chinese = say(&app, "b", "/human").await.unwrap();
     assert!(chinese.text.contains("back on Monday"), "no words yet, no other language: {}", chinese.text);
     let chinese = say(&app, "c", "转人工客服").await.unwrap();
-    assert!(chinese.text.contains("现在同事都不在线，周一08:30（London时间）上班。您的留言已保存"), "{}", chinese.text);
+    assert!(chinese.text.contains("现在同事都不在线，周一08:30（伦敦时间）上班。您的留言已保存"), "{}", chinese.text);
     assert_eq!(state(&app, "c").await.1, State::Waiting);
     let back = say(&app, "c", "继续问智能助手").await.unwrap();
-    assert!(
-        back.text.contains("您找人工的要求已保存，周一08:30（London时间）同事上班后会在这里回复您"),
-        "{}",
-        back.text
-    );
+    assert!(back.text.contains("您找人工的要求已保存，周一08:30（伦敦时间）同事上班后会在这里回复您"), "{}", back.text);
     let (id, now) = state(&app, "c").await;
     assert_eq!(now, State::Bot);
     assert!(app.store.has_open_wish(id).await.unwrap());
