@@ -125,8 +125,7 @@ proptest! {
             let processor = Processor::new(tier, threads);
             let mut input = DenseInput::default();
             for ((outputs, weights), bias) in outputs.iter().zip(&weights).zip(&bias) {
-                let matrix = PackedMatrix::from_f32(*outputs, inputs, weights).unwrap();
-                let layer = Dense::new(&processor, matrix, bias).unwrap();
+                let layer = Dense::from_f32(&processor, *outputs, inputs, weights, bias).unwrap();
                 prop_assert_eq!((layer.inputs(), layer.outputs()), (inputs, *outputs));
                 let mut to = vec![f32::NAN; rows * outputs];
                 dense(&processor, &mut input, &values, [(&layer, &mut to)]);

@@ -1,6 +1,8 @@
 //! What a shopper is told who wants a person: the place in the queue and the wait in the shop's hours, else when people
 //! are back; the same for the wish and for `/human`, and the way back to the bot while waiting.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use shoptalk::{
     app::{self, App, Models},
@@ -23,13 +25,14 @@ async fn shop(dir: &TempDir, now: DateTime<Utc>) -> App {
 
 /// A turn that is stored; `None` while the bot is silent.
 async fn say(app: &App, chat: &str, text: &str) -> Option<Reply> {
+    static MESSAGES: AtomicU64 = AtomicU64::new(0);
     let at = app.engine.now();
     let known = app.store.conversation(Channel::Widget, chat).await.unwrap();
     let mut conversation = known.unwrap_or_else(|| Conversation::new(Channel::Widget, chat));
     let inbound = Inbound {
         channel: Channel::Widget,
         chat: chat.to_owned(),
-        update_id: text.to_owned(),
+        update_id: MESSAGES.fetch_add(1, Ordering::Relaxed).to_string(),
         text: text.to_owned(),
         customer: None,
         language_hint: None,
