@@ -36,6 +36,8 @@ pub(super) struct CarePane {
     pub(super) assignee: Option<String>,
     /// It rests until then.
     pub(super) rests_until: Option<Timestamp>,
+    /// It has rested, and nobody has done anything with it since.
+    pub(super) came_back: bool,
     /// Hours and their name.
     pub(super) spans: Vec<(i64, String)>,
     pub(super) tags: Vec<String>,
@@ -45,7 +47,7 @@ pub(super) struct CarePane {
 
 /// How a conversation is looked after.
 pub(super) async fn care_pane(state: &ConsoleState, l: &Layout, id: i64) -> PageResult<CarePane> {
-    let t = l.t;
+    let (t, at) = (l.t, Utc::now());
     let care = state.store.care(id).await?;
     let colleagues = colleagues(state).await?;
     let nobody = Choice { value: String::new(), name: t.nobody.to_owned(), chosen: care.assignee_id.is_none() };
@@ -62,7 +64,8 @@ pub(super) async fn care_pane(state: &ConsoleState, l: &Layout, id: i64) -> Page
     Ok(CarePane {
         assignee: colleagues.iter().find(|user| care.assignee_id == Some(user.id)).map(|user| user.name.clone()),
         colleagues: std::iter::once(nobody).chain(choices).collect(),
-        rests_until: care.snoozed_until.filter(|until| *until > Utc::now()),
+        came_back: care.snoozed_until.is_some_and(|until| until <= at),
+        rests_until: care.snoozed_until.filter(|until| *until > at),
         spans: SNOOZE_HOURS.map(span).into(),
         known_tags: known.collect(),
         tags: care.tags,

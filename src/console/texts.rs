@@ -291,6 +291,8 @@ texts! {
     snooze_hours: "{n} h", "{n} 小时";
     snooze_days: "{n} d", "{n} 天";
     snooze_until: "or until", "或暂缓至";
+    came_back: "Back from its snooze", "暂缓时间已到";
+    snooze_done: "Done with it", "已处理";
     wake: "Wake up now", "立即恢复";
     assignee: "Assigned to", "负责人";
     nobody: "Nobody", "无";

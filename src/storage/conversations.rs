@@ -120,7 +120,7 @@ pub struct ConversationSummary {
     pub customer: Option<String>,
     /// Number of messages.
     pub messages: i64,
-    /// The latest message.
+    /// The latest message, notices left out.
     pub last_text: String,
     /// The latest message that has the words of the search.
     pub matched_text: Option<String>,

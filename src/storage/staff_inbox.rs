@@ -182,7 +182,8 @@ impl Store {
         let rows = sqlx::query(
             "SELECT found.*, users.name AS assignee,
                  (SELECT COUNT(*) FROM messages WHERE conversation_id = found.id) AS message_count,
-                 (SELECT text FROM messages WHERE conversation_id = found.id ORDER BY id DESC LIMIT 1) AS last_text,
+                 (SELECT text FROM messages WHERE conversation_id = found.id AND author <> 'system'
+                     ORDER BY id DESC LIMIT 1) AS last_text,
                  (SELECT text FROM messages WHERE $2 <> '' AND id = (SELECT MAX(message_id) FROM message_texts
                      WHERE conversation_id = found.id AND folded LIKE $2 ESCAPE '\\')) AS matched_text,
                  (SELECT COUNT(*) FROM messages WHERE conversation_id = found.id AND author IN ('shopper', 'note')

@@ -33,7 +33,7 @@ async function pressAndLoad(page, key) {
   await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
 }
 
-const openRow = (page) => page.locator("#list a[aria-current=true] strong").textContent();
+const openRow = (page) => page.locator("#list a[aria-current=true]").getAttribute("href");
 const hasNoSidewaysScroll = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
 

@@ -193,6 +193,7 @@ async fn a_snoozed_conversation_rests_and_comes_back_by_itself_or_by_words_of_th
     assert_eq!(counts(&agent.page("/console/conversations").await), [0, 1, 1, 1, 2]);
     shop.turn(Channel::Widget, "w2", "I cannot wait", &reply("Sorry")).await;
     assert_eq!(counts(&agent.page("/console/conversations").await), [0, 2, 1, 0, 2]);
+    assert!(agent.page(&format!("/console/conversations/{talk}")).await.contains("Back from its snooze"));
     agent.post(&format!("/console/conversations/{talk}/state"), &[("action", "close")]).await;
     assert_eq!(counts(&agent.page("/console/conversations").await), [0, 1, 1, 0, 2], "done with");
 }
