@@ -18,7 +18,7 @@ async function newPage(browser, options = {}) {
   await page.locator("input[name=email]").fill(EMAIL);
   await page.locator("input[name=password]").fill(PASSWORD);
   await page.keyboard.press("Enter");
-  await page.waitForURL(/conversations/);
+  await page.waitForURL((url) => url.pathname === "/console/conversations");
   return page;
 }
 

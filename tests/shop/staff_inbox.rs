@@ -222,7 +222,12 @@ async fn p95(name: &str, step: impl AsyncFn()) -> Duration {
 async fn a_large_inbox_is_listed_within_100_ms_and_searched_within_200_ms() {
     on_each_database(async |database: &Database| {
         let store = &database.store;
-        fill(&AnyPool::connect(&database.url).await.unwrap()).await;
+        let pool = AnyPool::connect(&database.url).await.unwrap();
+        fill(&pool).await;
+        if database.url.starts_with("postgres") {
+            // By itself it does so within a minute of such a change.
+            sqlx::query("ANALYZE").execute(&pool).await.unwrap();
+        }
         let list = async |filter: ConversationFilter| {
             store.conversations(&ConversationFilter { reader: 1, at: at(0), ..filter }).await.unwrap();
         };

@@ -64,7 +64,8 @@ async fn furnish(shop: &TestConsole) {
     };
     shop.store.upsert_orders(&[order]).await.unwrap();
     let declined = Reply { declined: true, intent_confidence: 0.2, ..reply("I do not know that.") };
-    shop.turn(Channel::Telegram, "7:42", "Do you have a shop in Oslo, and when is it open on Saturdays?", &declined).await;
+    shop.turn(Channel::Telegram, "7:42", "Do you have a shop in Oslo, and when is it open on Saturdays?", &declined)
+        .await;
     let chinese = Reply { language: Language::Zh, ..reply("未穿过的靴子可以在三十天内退货。") };
     shop.turn(Channel::Widget, "5f3a9c", "靴子多久可以退？", &chinese).await;
     let mut earlier = Conversation::new(Channel::Telegram, "7:43");
