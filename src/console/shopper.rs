@@ -89,7 +89,7 @@ pub(super) async fn shopper_pane(
     }
     let mentioned = mentioned_products(conversation, messages);
     let bought = orders.iter().flat_map(|order| order.items.iter().map(|item| item.sku.clone()));
-    let mut skus: Vec<String> = mentioned.iter().map(|(sku, _)| sku.clone()).chain(bought).collect();
+    let mut skus: Vec<String> = mentioned.iter().map(|mention| mention.sku.clone()).chain(bought).collect();
     skus.sort_unstable();
     skus.dedup();
     let products = state.store.products_by_sku(&skus).await?;
@@ -101,7 +101,7 @@ pub(super) async fn shopper_pane(
     });
     Ok(ShopperPane {
         orders: orders.into_iter().map(|order| order_view(l.t, order, &known)).collect(),
-        products: mentioned.into_iter().map(|(sku, shown)| product_view(l, sku, shown, &known)).collect(),
+        products: mentioned.into_iter().map(|mention| product_view(l, mention, &known)).collect(),
         earlier,
         notes: messages
             .iter()
@@ -131,29 +131,41 @@ async fn earlier_conversations(state: &ConsoleState, l: &Layout, id: i64, custom
     Ok(earlier.take(EARLIER_MAX as usize).collect())
 }
 
-/// Products by their number, the latest first, and whether the bot showed them.
-fn mentioned_products(conversation: &Conversation, messages: &[StoredMessage]) -> Vec<(String, bool)> {
+/// A product of which a conversation speaks.
+struct Mention {
+    sku: String,
+    /// Its title when the bot showed it.
+    shown_as: Option<String>,
+}
+
+/// The products of a conversation, those first that were shown last.
+fn mentioned_products(conversation: &Conversation, messages: &[StoredMessage]) -> Vec<Mention> {
     let replies = messages.iter().rev().filter_map(|message| message.reply.as_ref());
-    let shown = replies.flat_map(|reply| reply.products.iter().map(|card| (card.sku.clone(), true)));
+    let cards = replies.flat_map(|reply| reply.products.iter());
+    let shown = cards.map(|card| Mention { sku: card.sku.clone(), shown_as: Some(card.title.clone()) });
     let asked = conversation.memory.exchanges.iter().rev().flat_map(|exchange| exchange.products.iter());
-    let mut found: Vec<(String, bool)> = Vec::new();
-    for (sku, is_shown) in shown.chain(asked.map(|sku| (sku.clone(), false))) {
-        if found.len() < PRODUCTS_MAX && !found.iter().any(|(known, _)| *known == sku) {
-            found.push((sku, is_shown));
+    let asked = asked.map(|sku| Mention { sku: sku.clone(), shown_as: None });
+    let mut found: Vec<Mention> = Vec::new();
+    for mention in shown.chain(asked) {
+        if found.len() < PRODUCTS_MAX && !found.iter().any(|known| known.sku == mention.sku) {
+            found.push(mention);
         }
     }
     found
 }
 
-fn product_view(l: &Layout, sku: String, shown: bool, known: &HashMap<&str, &Product>) -> ProductView {
+fn product_view(l: &Layout, mention: Mention, known: &HashMap<&str, &Product>) -> ProductView {
+    let Mention { sku, shown_as } = mention;
     let product = known.get(sku.as_str());
     ProductView {
-        title: product.map_or_else(|| sku.clone(), |product| product.title.clone()),
         price: product.map(|product| product.price.to_string()).unwrap_or_default(),
-        stock: product
-            .map_or_else(|| l.t.not_in_catalogue.to_owned(), |product| l.numbered(l.t.in_stock, &product.stock)),
+        stock: match product {
+            Some(product) => l.numbered(l.t.in_stock, &product.stock),
+            None => l.t.not_in_catalogue.to_owned(),
+        },
+        shown: shown_as.is_some(),
+        title: product.map(|product| product.title.clone()).or(shown_as).unwrap_or_else(|| sku.clone()),
         sku,
-        shown,
     }
 }
 

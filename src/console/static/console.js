@@ -375,6 +375,7 @@
     });
   }
 
+  document.querySelector("#list a[aria-current=true]")?.scrollIntoView({ block: "nearest" });
   showLocalTimes(document);
   showScripted(document);
 })();
