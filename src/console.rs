@@ -11,15 +11,21 @@
 
 mod access;
 mod assets;
+mod canned;
+mod care;
 mod conversations;
 mod documents;
+mod excerpt;
+mod export;
 mod frame;
+mod inbox;
 mod layout;
 mod overview;
 mod passwords;
 mod people;
 mod sessions;
 mod set_aside;
+mod shopper;
 mod sign_in;
 mod texts;
 mod transcript;
@@ -143,9 +149,18 @@ fn routes() -> Vec<Route> {
         read("/console/", viewer, get(overview::page)),
         read("/console/live", viewer, get(updates::stream)),
         read("/console/conversations", viewer, get(conversations::list)),
+        read("/console/conversations/export", agent, get(export::list)),
         read("/console/conversations/{id}", viewer, get(conversations::page)),
         write("/console/conversations/{id}/reply", agent, post(conversations::reply)),
         write("/console/conversations/{id}/state", agent, post(conversations::change_state)),
+        write("/console/conversations/{id}/assign", agent, post(care::assign)),
+        write("/console/conversations/{id}/tags", agent, post(care::tag)),
+        write("/console/conversations/{id}/snooze", agent, post(care::snooze)),
+        read("/console/conversations/{id}/export", agent, get(export::transcript)),
+        read("/console/conversations/{id}/print", viewer, get(export::print)),
+        read("/console/replies", agent, get(canned::list)),
+        write("/console/replies", agent, post(canned::keep)),
+        write("/console/replies/{id}/delete", agent, post(canned::delete)),
         read("/console/set-aside", viewer, get(set_aside::list)),
         write("/console/set-aside/messages/{id}", agent, post(set_aside::try_message)),
         write("/console/set-aside/updates/{id}", agent, post(set_aside::try_update)),

@@ -26,6 +26,8 @@ pub enum LiveEvent {
     Progress(Progress),
     /// The transcript or the state changed; read it from the store.
     Changed,
+    /// The shopper is writing.
+    ShopperWrites,
 }
 
 /// Where events are announced and watched. Cheap to clone.

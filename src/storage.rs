@@ -9,6 +9,7 @@ mod handover;
 mod knowledge;
 mod merchant_files;
 mod records;
+mod staff_inbox;
 mod topics;
 
 use std::{
@@ -29,14 +30,13 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
 pub use chats::Gathered;
-pub use conversations::{
-    Author, ConversationFilter, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome,
-};
+pub use conversations::{Author, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome};
 pub use handover::{Acted, Attended, StaffAct};
 pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use staff_inbox::{CannedReply, Care, ConversationFilter, InboxView, StoredAttachment, TurnQuality};
 pub use topics::{StaffPost, Topic, TopicWork};
 
 use crate::{config::ShopProfile, message::Timestamp};
@@ -120,6 +120,7 @@ impl Store {
         let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
         let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
         store.migrate(sqlite).await?;
+        store.note_earlier_turns().await?;
         Ok(store)
     }
 
@@ -135,6 +136,7 @@ impl Store {
             (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
             (4, "native", include_str!("storage/migrations/0004_native.sql")),
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
+            (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
         ];
         let migrations = migrations
             .into_iter()

@@ -41,7 +41,7 @@ use crate::{
     config::{PerLanguage, ShopProfile},
     conversation::State as ConversationState,
     dispatch::Dispatcher,
-    live::LiveHub,
+    live::{LiveEvent, LiveHub},
     message::{Channel, Inbound, Language, Origin},
     storage::Store,
 };
@@ -67,6 +67,8 @@ pub struct WidgetState {
     origins: OriginRules,
     /// std's Mutex: held for a few instructions, never across an await.
     rate: Arc<Mutex<RateLimit>>,
+    /// Signs that a shopper is writing are counted apart, so that they take no message's place.
+    writing_rate: Arc<Mutex<RateLimit>>,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
@@ -89,6 +91,7 @@ impl WidgetState {
             media_dir: Arc::new(media_dir),
             origins: OriginRules::new(origins),
             rate: Arc::default(),
+            writing_rate: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             shutdown,
         }
@@ -116,6 +119,7 @@ pub fn router(state: WidgetState) -> Router {
         .route("/config", get(config))
         .route("/messages", post(post_message).get(get_messages))
         .route("/events", get(events::stream))
+        .route("/writing", post(post_writing))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(middleware::from_fn_with_state(state.origins.clone(), origins::cross_origin));
     Router::new()
@@ -189,6 +193,13 @@ async fn post_message(
     };
     let new = state.dispatcher.accept(&inbound).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, duplicate: !new })))
+}
+
+/// The shopper is writing: staff who have the chat open are told. Nothing is kept.
+async fn post_writing(State(state): State<WidgetState>, visitor: Visitor) -> Result<StatusCode, ApiError> {
+    state.writing_rate.lock().unwrap_or_else(PoisonError::into_inner).check(&visitor.chat, Instant::now())?;
+    state.live.announce(Channel::Widget, &visitor.chat, LiveEvent::ShopperWrites);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,8 @@ const STREAM_MAX: Duration = Duration::from_mins(10);
 enum Update {
     /// This chat has changed.
     Changed { channel: &'static str, chat: String },
+    /// The shopper of this chat is writing.
+    Writes { channel: &'static str, chat: String },
     /// Some were missed: anything may have changed.
     Missed,
 }
@@ -48,7 +50,10 @@ async fn next_update(watch: &mut Receiver<Live>) -> Option<Update> {
             Ok(Live { channel, chat, event: LiveEvent::Changed }) => {
                 return Some(Update::Changed { channel: channel.as_str(), chat });
             }
-            Ok(_) => {}
+            Ok(Live { channel, chat, event: LiveEvent::ShopperWrites }) => {
+                return Some(Update::Writes { channel: channel.as_str(), chat });
+            }
+            Ok(Live { event: LiveEvent::Progress(_), .. }) => {}
             Err(RecvError::Lagged(_)) => return Some(Update::Missed),
             Err(RecvError::Closed) => return None,
         }

@@ -216,6 +216,7 @@ impl WriteTransaction<'_> {
             "DELETE FROM staff_posts WHERE EXISTS (SELECT 1 FROM staff_topics WHERE conversation_id = $1
                  AND staff_topics.staff_group = staff_posts.staff_group AND staff_topics.topic = staff_posts.topic)",
             "DELETE FROM attachments WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
+            "DELETE FROM message_texts WHERE conversation_id = $1",
             "DELETE FROM messages WHERE conversation_id = $1",
             "DELETE FROM conversations WHERE id = $1",
         ] {

@@ -7,7 +7,7 @@ use sqlx::{Row, any::AnyRow};
 
 use super::{
     Gathered, Result, Store, WriteTransaction, from_json, handover::standing_from_row, millis, parse_language,
-    parse_name, timestamp, to_json,
+    parse_name, staff_inbox::optional_time, timestamp, to_json,
 };
 use crate::{
     conversation::{Conversation, Event, Memory, Standing, State},
@@ -101,21 +101,6 @@ pub struct StoredMessage {
     pub rating: Option<bool>,
 }
 
-/// Which conversations to list.
-#[derive(Debug, Clone, Default)]
-pub struct ConversationFilter {
-    /// Only in this state.
-    pub state: Option<State>,
-    /// Only those whose shopper left a wish for a person that nobody has met yet.
-    pub wish_left: bool,
-    /// Only with this text in a message.
-    pub search: Option<String>,
-    /// Most rows.
-    pub limit: i64,
-    /// Rows to leave out first.
-    pub offset: i64,
-}
-
 /// A conversation in a list.
 #[derive(Debug, Clone)]
 pub struct ConversationSummary {
@@ -135,8 +120,24 @@ pub struct ConversationSummary {
     pub customer: Option<String>,
     /// Number of messages.
     pub messages: i64,
-    /// The latest message.
+    /// The latest message, notices left out.
     pub last_text: String,
+    /// The latest message that has the words of the search.
+    pub matched_text: Option<String>,
+    /// Messages of the shopper and notes that the reader has not seen.
+    pub unread: i64,
+    /// Name of the colleague who looks after it.
+    pub assignee: Option<String>,
+    /// It rests, or rested, until then.
+    pub snoozed_until: Option<Timestamp>,
+    /// Intent of the bot's latest turn.
+    pub last_intent: Option<String>,
+    /// Probability of that intent, in thousandths.
+    pub last_confidence: Option<i64>,
+    /// The bot's latest turn could not answer.
+    pub last_declined: bool,
+    /// Its tags, by name.
+    pub tags: Vec<String>,
     /// When it was started.
     pub started_at: Timestamp,
     /// When it changed last.
@@ -230,6 +231,7 @@ impl Store {
         if let Some(reply) = turn.reply.filter(|_| state.bot_answers()) {
             let id = tx.add_message(conversation_id, Author::Bot, None, &reply.text, Some(reply), turn.at).await?;
             tx.queue_delivery(turn.conversation, id).await?;
+            tx.note_turn(conversation_id, reply).await?;
             bot_id = Some(id);
             if reply.handoff {
                 state = state.after(&Event::HandedOver);
@@ -251,31 +253,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(message_from_row).collect()
-    }
-
-    /// Conversations, latest first.
-    pub async fn conversations(&self, filter: &ConversationFilter) -> Result<Vec<ConversationSummary>> {
-        let search = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        let pattern = search.map_or_else(String::new, |text| format!("%{}%", escape_like(&text.to_lowercase())));
-        let rows = sqlx::query(
-            "SELECT conversations.*,
-                 (SELECT COUNT(*) FROM messages WHERE conversation_id = conversations.id) AS message_count,
-                 (SELECT text FROM messages WHERE conversation_id = conversations.id ORDER BY id DESC LIMIT 1) AS last_text
-             FROM conversations
-             WHERE ($1 = '' OR state = $1)
-               AND ($2 = '' OR EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
-                                       AND LOWER(text) LIKE $2 ESCAPE '\\'))
-               AND ($5 = 0 OR (wish_left_at IS NOT NULL AND state = 'bot'))
-             ORDER BY updated_at DESC, id DESC LIMIT $3 OFFSET $4",
-        )
-        .bind(filter.state.map_or("", State::as_str))
-        .bind(pattern)
-        .bind(filter.limit)
-        .bind(filter.offset)
-        .bind(i64::from(filter.wish_left))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(summary_from_row).collect()
     }
 
     /// The oldest waiting reply of each chat of `channel` that may be tried at `now`, oldest first. A chat whose oldest
@@ -370,10 +347,12 @@ impl WriteTransaction<'_> {
     /// Makes or refreshes the conversation's row; returns its id and the state it has now.
     async fn touch_conversation(&mut self, conversation: &Conversation, at: Timestamp) -> Result<(i64, State)> {
         let row = sqlx::query(
-            "INSERT INTO conversations (channel, chat, state, language, customer, memory_json, started_at, updated_at)
-             VALUES ($1, $2, 'bot', $3, $4, $5, $6, $6)
+            "INSERT INTO conversations (channel, chat, state, language, customer, verified_customer, memory_json,
+                 turn_noted, started_at, updated_at)
+             VALUES ($1, $2, 'bot', $3, $4, $7, $5, 1, $6, $6)
              ON CONFLICT (channel, chat) DO UPDATE SET language = excluded.language, customer = excluded.customer,
-                 memory_json = excluded.memory_json, updated_at = excluded.updated_at
+                 verified_customer = excluded.verified_customer, memory_json = excluded.memory_json,
+                 updated_at = excluded.updated_at
              RETURNING id, state",
         )
         .bind(conversation.channel.as_str())
@@ -382,6 +361,7 @@ impl WriteTransaction<'_> {
         .bind(conversation.customer.as_deref())
         .bind(to_json(&conversation.memory)?)
         .bind(millis(at))
+        .bind(conversation.verified_customer())
         .fetch_one(&mut *self.connection)
         .await?;
         Ok((row.try_get("id")?, parse_name("state", row.try_get("state")?)?))
@@ -408,7 +388,9 @@ impl WriteTransaction<'_> {
         .bind(millis(at))
         .fetch_one(&mut *self.connection)
         .await?;
-        Ok(row.try_get("id")?)
+        let id = row.try_get("id")?;
+        self.note_words(conversation_id, id, text).await?;
+        Ok(id)
     }
 
     pub(super) async fn note_receipt(&mut self, inbox_id: i64, message_id: i64) -> Result<()> {
@@ -438,9 +420,11 @@ impl WriteTransaction<'_> {
     }
 
     async fn set_state(&mut self, conversation_id: i64, state: State, at: Timestamp) -> Result<()> {
-        // In an UPDATE the right-hand sides are the old values.
+        // In an UPDATE the right-hand sides are the old values. Words of the shopper end a rest.
         sqlx::query(
             "UPDATE conversations SET state = $2, updated_at = $3,
+                 assignee_id = CASE WHEN state = 'closed' AND $2 <> 'closed' THEN NULL ELSE assignee_id END,
+                 snoozed_until = CASE WHEN snoozed_until > $3 THEN $3 ELSE snoozed_until END,
                  state_since = CASE WHEN state = $2 THEN state_since ELSE $3 END,
                  holder_json = CASE WHEN state = $2 THEN holder_json ELSE NULL END WHERE id = $1",
         )
@@ -478,22 +462,26 @@ pub(super) fn message_from_row(row: &AnyRow) -> Result<StoredMessage> {
     })
 }
 
-fn summary_from_row(row: &AnyRow) -> Result<ConversationSummary> {
+pub(super) fn summary_from_row(row: &AnyRow) -> Result<ConversationSummary> {
     Ok(ConversationSummary {
         id: row.try_get("id")?,
         channel: parse_name("channel", row.try_get("channel")?)?,
         chat: row.try_get("chat")?,
         standing: standing_from_row(row)?,
-        wish_left_at: row.try_get::<Option<i64>, _>("wish_left_at")?.and_then(Timestamp::from_timestamp_millis),
+        wish_left_at: optional_time(row, "wish_left_at")?,
         language: parse_language(row.try_get("language")?)?,
-        customer: row.try_get("customer")?,
+        customer: row.try_get("verified_customer")?,
         messages: row.try_get("message_count")?,
         last_text: row.try_get::<Option<String>, _>("last_text")?.unwrap_or_default(),
+        matched_text: row.try_get("matched_text")?,
+        unread: row.try_get("unread")?,
+        assignee: row.try_get("assignee")?,
+        snoozed_until: optional_time(row, "snoozed_until")?,
+        last_intent: row.try_get("last_intent")?,
+        last_confidence: row.try_get("last_confidence")?,
+        last_declined: row.try_get::<i64, _>("last_declined")? > 0,
+        tags: Vec::new(),
         started_at: timestamp(row, "started_at")?,
         updated_at: timestamp(row, "updated_at")?,
     })
-}
-
-fn escape_like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

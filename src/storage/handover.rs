@@ -118,6 +118,7 @@ impl Store {
             _ => row.try_get::<Option<i64>, _>("wish_left_at")?.and_then(Timestamp::from_timestamp_millis),
         };
         tx.set_standing(conversation.id, &after, wish_left, act.at).await?;
+        tx.note_care(&conversation, &act.event).await?;
         tx.commit().await?;
         Ok(Acted::Done(message))
     }

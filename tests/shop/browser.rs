@@ -44,7 +44,7 @@ fn a_shopper_is_served_in_a_real_browser() {
     assert!(status.success(), "the browser test failed; its output is above");
 }
 
-fn missing(tests: &Path) -> Option<&'static str> {
+pub(crate) fn missing(tests: &Path) -> Option<&'static str> {
     let node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
     if !node {
         return Some("node is missing: install Node.js 20 or later");
@@ -56,7 +56,7 @@ fn missing(tests: &Path) -> Option<&'static str> {
         .then_some("Chromium is missing: install it (Debian: apt-get install chromium) or set CHROMIUM")
 }
 
-fn chromium() -> PathBuf {
+pub(crate) fn chromium() -> PathBuf {
     std::env::var_os("CHROMIUM").map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from)
 }
 

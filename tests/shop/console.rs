@@ -1,6 +1,8 @@
 //! The console as browsers meet it: over HTTP, with cookies.
 
 mod access;
+mod browser;
+mod inbox;
 mod pages;
 
 use std::{

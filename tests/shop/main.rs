@@ -22,6 +22,7 @@ mod remote_model;
 mod remote_shop;
 mod retrieval;
 mod shops;
+mod staff_inbox;
 mod storage;
 mod support;
 mod telegram;

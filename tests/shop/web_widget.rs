@@ -285,6 +285,27 @@ async fn a_watcher_that_was_overrun_reads_the_transcript_again() {
 }
 
 #[tokio::test]
+async fn staff_hear_that_a_shopper_is_writing_and_a_flood_of_signs_takes_no_message_away() {
+    let shop = Shop::open(&[]).await;
+    let mut watch = shop.app.live.watch();
+    let writes = async |visitor: &str| {
+        let request = Request::post("/api/widget/writing").header("x-shoptalk-visitor", visitor);
+        shop.request(request.body(Body::empty()).unwrap()).await.status()
+    };
+    assert_eq!(writes(ANA).await, StatusCode::NO_CONTENT);
+    let live = watch.recv().await.unwrap();
+    assert_eq!((live.channel, live.event), (Channel::Widget, LiveEvent::ShopperWrites));
+    assert_eq!(writes("no secret").await, StatusCode::BAD_REQUEST);
+    let mut refused = false;
+    for _ in 0..30 {
+        refused |= writes(ANA).await == StatusCode::TOO_MANY_REQUESTS;
+    }
+    assert!(refused);
+    assert_eq!(shop.send(ANA, "m-1", "hello").await.0, StatusCode::ACCEPTED);
+    assert_eq!(shop.waiting_chat().await, live.chat);
+}
+
+#[tokio::test]
 async fn words_state_and_staff_reach_the_shopper_and_notices_for_staff_do_not() {
     let shop = Shop::open(&[]).await;
     shop.send(ANA, "m-1", "a person please").await;

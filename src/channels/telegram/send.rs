@@ -399,7 +399,7 @@ impl Sender {
                 }
                 false
             }
-            (LiveEvent::Progress(_), None) => false,
+            (LiveEvent::Progress(_), None) | (LiveEvent::ShopperWrites, _) => false,
         }
     }
 }

@@ -143,6 +143,7 @@ async fn next(state: &WidgetState, watch: &mut broadcast::Receiver<Live>, chat: 
         };
         match live {
             Ok(live) if live.channel != Channel::Widget || live.chat != chat => {}
+            Ok(Live { event: LiveEvent::ShopperWrites, .. }) => {}
             Ok(Live { event: LiveEvent::Progress(progress), .. }) => return Next::Progress(progress),
             Ok(Live { event: LiveEvent::Changed, .. }) | Err(broadcast::error::RecvError::Lagged(_)) => {
                 return Next::Read;

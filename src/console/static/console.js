@@ -5,6 +5,7 @@
   const REFRESH_PAUSE_MS = 250;
   const ELSEWHERE_PAUSE_MS = 3000;
   const REFRESH_EVERY_MS = 30000;
+  const WRITES_FOR_MS = 7000;
 
   // Times -------------------------------------------------------------------------------------------------------------
 
@@ -12,6 +13,7 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
       if (!Number.isNaN(at.getTime())) {
+        if ("absolute" in time.dataset) time.textContent = at.toLocaleString(document.documentElement.lang);
         time.title = at.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
       }
     }
@@ -23,17 +25,26 @@
   const conversation = document.querySelector("[data-chat]");
   const shown = new Map(Array.from(liveParts(), (part) => [part.id, part.innerHTML]));
 
+  // On a wide screen the conversation scrolls by itself, on a phone the page does.
+  function scroller() {
+    const scrolls = conversation && getComputedStyle(conversation).overflowY === "auto";
+    return scrolls ? conversation : document.documentElement;
+  }
+
   function atEnd() {
-    return window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 80;
+    const { scrollTop, clientHeight, scrollHeight } = scroller();
+    return scrollTop + clientHeight >= scrollHeight - 80;
   }
 
   function scrollToEnd() {
-    window.scrollTo(0, document.documentElement.scrollHeight);
+    scroller().scrollTop = scroller().scrollHeight;
   }
 
   function replacePart(part, html) {
     const open = Array.from(part.querySelectorAll("details[open][id]"), (details) => details.id);
     const known = new Set(Array.from(part.querySelectorAll("li[id]"), (item) => item.id));
+    // What somebody is choosing or typing stays as it is until they are done.
+    if (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return false;
     const focused = part.contains(document.activeElement) ? document.activeElement : null;
     const focusedPlace = focused ? Array.from(part.querySelectorAll("a, button, summary")).indexOf(focused) : -1;
     part.innerHTML = html;
@@ -46,6 +57,8 @@
     }
     if (focusedPlace >= 0) part.querySelectorAll("a, button, summary")[focusedPlace]?.focus();
     showLocalTimes(part);
+    showScripted(part);
+    return true;
   }
 
   async function refresh() {
@@ -60,13 +73,14 @@
     // DOMParser runs no scripts, and the page comes from our own server with everything in it escaped.
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     const follow = conversation && atEnd();
+    const heard = newest();
     for (const part of liveParts()) {
       const html = fresh.getElementById(part.id)?.innerHTML;
       if (html === undefined || html === shown.get(part.id)) continue;
-      replacePart(part, html);
-      shown.set(part.id, html);
+      if (replacePart(part, html)) shown.set(part.id, html);
     }
     document.title = fresh.title;
+    if (newest() > heard) ring();
     if (follow) scrollToEnd();
   }
 
@@ -83,11 +97,17 @@
     }, pause);
   }
 
-  // News of this chat shows at once; other chats only change the count of those that wait.
+  // News of this chat shows at once; other chats only change the list.
   function hear(event) {
     const { type, channel, chat } = JSON.parse(event.data);
     const { dataset } = conversation ?? {};
-    const elsewhere = dataset && type === "changed" && (dataset.chat !== chat || dataset.channel !== channel);
+    const isHere = dataset && dataset.chat === chat && dataset.channel === channel;
+    if (type === "writes") {
+      if (isHere) showWrites();
+      return;
+    }
+    const elsewhere = dataset && type === "changed" && !isHere;
+    if (isHere) hideWrites();
     refreshSoon(elsewhere ? ELSEWHERE_PAUSE_MS : REFRESH_PAUSE_MS);
   }
 
@@ -115,6 +135,105 @@
     window.addEventListener("pagehide", () => stream?.close());
   }
 
+  // The shopper is writing --------------------------------------------------------------------------------------------
+
+  const writes = document.getElementById("writes");
+  let writesEnd = null;
+
+  function hideWrites() {
+    clearTimeout(writesEnd);
+    if (writes) writes.textContent = "";
+  }
+
+  function showWrites() {
+    clearTimeout(writesEnd);
+    if (!writes) return;
+    writes.textContent = writes.dataset.text;
+    writesEnd = setTimeout(hideWrites, WRITES_FOR_MS);
+  }
+
+  // A sound on new messages -------------------------------------------------------------------------------------------
+
+  const SOUND_KEY = "shoptalk-console-sound";
+  const wantsSound = () => localStorage.getItem(SOUND_KEY) !== "off";
+
+  /** Grows with each message of a shopper: what is unread in the list, and the last one in the open conversation. */
+  function newest() {
+    const unread = Array.from(document.querySelectorAll(".new-count [aria-hidden]"), (count) => Number(count.textContent));
+    const said = document.querySelectorAll("#transcript > .shopper").length;
+    return unread.reduce((sum, count) => sum + count, said);
+  }
+
+  function ring() {
+    if (!wantsSound()) return;
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = 660;
+    volume.gain.setValueAtTime(0.08, audio.currentTime);
+    volume.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + 0.35);
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.35);
+    tone.onended = () => audio.close();
+  }
+
+  // What only works with a script, and what is only said without one.
+  function showScripted(root) {
+    for (const part of root.querySelectorAll("[data-scripted]")) part.hidden = false;
+    for (const part of root.querySelectorAll("[data-unscripted]")) part.hidden = true;
+    for (const part of root.querySelectorAll("[data-offset]")) part.value = new Date().getTimezoneOffset();
+    for (const part of root.querySelectorAll("[data-sound]")) part.checked = wantsSound();
+  }
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-sound]")) return;
+    localStorage.setItem(SOUND_KEY, event.target.checked ? "on" : "off");
+    ring();
+  });
+
+  // Keyboard ----------------------------------------------------------------------------------------------------------
+
+  const help = document.getElementById("help");
+
+  function openBeside(step) {
+    const rows = Array.from(document.querySelectorAll("#list .rows a"));
+    const open = rows.findIndex((row) => row.hasAttribute("aria-current"));
+    const next = open < 0 ? rows[step > 0 ? 0 : rows.length - 1] : rows[open + step];
+    if (next) location.assign(next.href);
+  }
+
+  function writeReply(kind) {
+    const text = document.querySelector("form.reply textarea");
+    if (!text) return;
+    text.focus();
+    document.querySelector('form.reply button[value="note"]').classList.toggle("primary", kind === "note");
+    document.querySelector('form.reply button[value="reply"]').classList.toggle("primary", kind !== "note");
+  }
+
+  const KEYS = {
+    j: () => openBeside(1),
+    k: () => openBeside(-1),
+    r: () => writeReply("reply"),
+    n: () => writeReply("note"),
+    "/": () => document.getElementById("q")?.focus(),
+    "?": () => help?.showModal(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("input, textarea, select, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || help?.open) return;
+    const act = help && KEYS[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-help]")) help?.showModal();
+    if (event.target.closest("[data-print]")) window.print();
+  });
+
   // The reply box -----------------------------------------------------------------------------------------------------
 
   const reply = document.querySelector("form.reply");
@@ -123,10 +242,82 @@
     text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
-        reply.requestSubmit();
+        reply.requestSubmit(reply.querySelector(".reply-foot .primary"));
       }
     });
+    offerReady(text);
     if (location.hash === "#reply" || !location.hash) scrollToEnd();
+  }
+
+  /** Offers the ready answers whose short name goes on as what stands behind the last "/". */
+  function offerReady(text) {
+    const list = document.getElementById("ready");
+    const all = Array.from(document.querySelectorAll("#canned option"), ({ dataset }) => ({ ...dataset }));
+    if (all.length === 0) return;
+    let found = [];
+    let chosen = 0;
+    text.setAttribute("aria-controls", "ready");
+
+    const before = () => text.value.slice(0, text.selectionStart);
+    const asked = () => before().match(/(?:^|\s)\/([\p{L}\p{N}_-]*)$/u);
+
+    function draw() {
+      list.replaceChildren(
+        ...found.map(({ name, text: words }, at) => {
+          const item = document.createElement("li");
+          item.id = `ready-${at}`;
+          item.setAttribute("role", "option");
+          item.setAttribute("aria-selected", String(at === chosen));
+          const strong = document.createElement("strong");
+          strong.textContent = `/${name}`;
+          item.append(strong, ` ${words}`);
+          item.addEventListener("mousedown", (event) => {
+            event.preventDefault();
+            put(at);
+          });
+          return item;
+        }),
+      );
+      list.hidden = found.length === 0;
+      if (list.hidden) text.removeAttribute("aria-activedescendant");
+      else text.setAttribute("aria-activedescendant", `ready-${chosen}`);
+    }
+
+    function look() {
+      const match = asked();
+      const name = match?.[1].toLowerCase();
+      found = match ? all.filter((ready) => ready.name.startsWith(name)) : [];
+      chosen = 0;
+      draw();
+    }
+
+    function put(at) {
+      const from = before().length - asked()[1].length - 1;
+      text.setRangeText(found[at].text, from, text.selectionStart, "end");
+      found = [];
+      draw();
+    }
+
+    text.addEventListener("input", look);
+    text.addEventListener("blur", () => {
+      found = [];
+      draw();
+    });
+    text.addEventListener("keydown", (event) => {
+      if (found.length === 0 || event.isComposing || event.ctrlKey || event.metaKey) return;
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        chosen = (chosen + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length;
+        draw();
+      } else if (event.key === "Enter" || event.key === "Tab") {
+        put(chosen);
+      } else if (event.key === "Escape") {
+        found = [];
+        draw();
+      } else {
+        return;
+      }
+      event.preventDefault();
+    });
   }
 
   // A form is sent once; the browser's "back" brings its buttons back to life.
@@ -184,5 +375,7 @@
     });
   }
 
+  document.querySelector("#list a[aria-current=true]")?.scrollIntoView({ block: "nearest" });
   showLocalTimes(document);
+  showScripted(document);
 })();

@@ -7,11 +7,14 @@ const OFFLINE_NOTICE_MS = 1500;
 const BACKGROUND_MS = 20_000;
 /** A reply in the making that goes no further is not shown for ever. */
 const DRAFT_MAX_MS = 120_000;
+/** Staff are told that the shopper is writing once in this time. */
+const WRITING_EVERY_MS = 4000;
 
 class Chat {
   constructor() {
     this.panel = new Panel({
       send: (text) => this.send(text),
+      writing: () => this.tellWriting(),
       restart: () => this.restart(),
       opened: () => this.onOpened(),
       closed: () => this.rememberOpen(false),
@@ -142,6 +145,13 @@ class Chat {
     this.showLink(true);
     this.panel.wait.hidden = true;
     this.clear();
+  }
+
+  /** A sign that gets lost is not sent again: the next key sends one. */
+  tellWriting() {
+    if (!visitorSecret() || Date.now() - (this.writingToldAt ?? 0) < WRITING_EVERY_MS) return;
+    this.writingToldAt = Date.now();
+    request("writing", visitorSecret(), { method: "POST" }).catch(() => {});
   }
 
   retryNow() {

@@ -2,7 +2,7 @@
 // so that neither the page's style nor the widget's reaches the other.
 
 class Panel {
-  /** `handlers`: `send(text)`, `restart()`, `opened()`, `closed()`, `retryNow()`. */
+  /** `handlers`: `send(text)`, `writing()`, `restart()`, `opened()`, `closed()`, `retryNow()`. */
   constructor(handlers) {
     this.handlers = handlers;
     this.isOpen = false;
@@ -223,6 +223,7 @@ class Panel {
     this.count.textContent = this.count.hidden ? "" : fill(tooLong ? T.tooLong : T.count, numbers);
     this.input.setAttribute("aria-invalid", String(tooLong));
     this.sendButton.disabled = tooLong || !this.input.value.trim();
+    if (!this.sendButton.disabled) this.handlers.writing();
   }
 
   /** Characters as people count them, not UTF-16 units. */
