@@ -6,9 +6,11 @@ mod chats;
 mod conversations;
 mod inbox;
 mod handover;
+mod kept_documents;
 mod knowledge;
 mod merchant_files;
 mod records;
+mod staff_answers;
 mod topics;
 
 use std::{
@@ -34,9 +36,13 @@ pub use conversations::{
 };
 pub use handover::{Acted, Attended, StaffAct};
 pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
+pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use staff_answers::{
+    AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer,
+};
 pub use topics::{StaffPost, Topic, TopicWork};
 
 use crate::{config::ShopProfile, message::Timestamp};
@@ -135,6 +141,7 @@ impl Store {
             (3, "lossless", include_str!("storage/migrations/0003_lossless.sql")),
             (4, "native", include_str!("storage/migrations/0004_native.sql")),
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
+            (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
         ];
         let migrations = migrations
             .into_iter()

@@ -274,7 +274,7 @@ async fn transcript(
         }
     };
     let transcript = TranscriptPage {
-        bubbles: bubbles(&l, state.store.messages(id, 0).await?),
+        bubbles: bubbles(&l, state.store.messages(id, 0).await?, &state.store.wrong_replies(id).await?),
         standing: if state.store.has_open_wish(id).await? {
             t.wish_left.to_owned()
         } else {

@@ -251,7 +251,7 @@ mod tests {
         let weights = BertWeights::open(file_with(&safetensors(header, &data)).path()).unwrap();
         assert_eq!(weights.shape("w"), Some([3, 2].as_slice()));
         assert_eq!(weights.rows("w", &[2, 0]).unwrap(), [5.0, 6.0, 1.0, 2.0]);
-        assert!(weights.linear("w", 3, 2).is_err());
+        assert!(weights.dense(Processor::shared(), "w", 3, 2).is_err());
         assert_eq!(weights.tensor("w").unwrap().to_vec2::<f32>().unwrap()[1], [3.0, 4.0]);
         assert!(weights.rows("w", &[3]).unwrap_err().to_string().contains("no row 3"));
     }
