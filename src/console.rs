@@ -48,7 +48,7 @@ pub use sign_in::setup_token;
 
 use crate::{
     desk::Desk,
-    knowledge::{import::Importer, meanings::Meanings},
+    knowledge::{contradictions::Contradiction, import::Importer, meanings::Meanings},
     live::LiveHub,
     message::Reply,
     storage::{Role, Store},
@@ -112,6 +112,8 @@ pub struct ConsoleState {
     password_checks: Arc<Semaphore>,
     password_queue: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    /// Those of a version of the knowledge. std's Mutex: it is never held across an await.
+    contradictions: Arc<Mutex<Option<(i64, Arc<Vec<Contradiction>>)>>>,
 }
 
 impl ConsoleState {
@@ -137,6 +139,7 @@ impl ConsoleState {
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_AT_ONCE)),
             password_queue: Arc::new(Semaphore::new(PASSWORD_QUEUE_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            contradictions: Arc::default(),
         }
     }
 }

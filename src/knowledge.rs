@@ -12,6 +12,7 @@
 mod archive;
 mod builder;
 mod chunks;
+pub mod contradictions;
 pub mod difference;
 mod docx;
 mod grids;

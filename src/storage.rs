@@ -40,9 +40,7 @@ pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
-pub use staff_answers::{
-    AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer,
-};
+pub use staff_answers::{AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer};
 pub use topics::{StaffPost, Topic, TopicWork};
 
 use crate::{config::ShopProfile, message::Timestamp};

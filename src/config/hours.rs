@@ -45,7 +45,8 @@ pub fn end_of_day(day: NaiveDate, zone: Option<&str>) -> Option<Timestamp> {
     let zone: Tz = zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
     // Where midnight is skipped by the clocks, the day ends an hour later.
     let next = day.succ_opt()?;
-    let midnight = [0, 1].into_iter().find_map(|hour| zone.from_local_datetime(&next.and_hms_opt(hour, 0, 0)?).earliest());
+    let midnight =
+        [0, 1].into_iter().find_map(|hour| zone.from_local_datetime(&next.and_hms_opt(hour, 0, 0)?).earliest());
     midnight.map(|midnight| midnight.to_utc())
 }
 

@@ -224,12 +224,7 @@ pub(super) async fn list(State(state): State<ConsoleState>, locale: Locale, staf
     show_list(&state, locale, &staff, None).await
 }
 
-async fn show_list(
-    state: &ConsoleState,
-    locale: Locale,
-    staff: &Staff,
-    error: Option<String>,
-) -> PageResult<Response> {
+async fn show_list(state: &ConsoleState, locale: Locale, staff: &Staff, error: Option<String>) -> PageResult<Response> {
     let t = locale.texts();
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (proposed, decided): (Vec<_>, Vec<_>) =
@@ -317,10 +312,7 @@ pub(super) struct AskAgainForm {
 }
 
 /// `POST /console/corrections`: asks every question whose answer is live again.
-pub(super) async fn ask_again(
-    State(state): State<ConsoleState>,
-    Form(_): Form<AskAgainForm>,
-) -> PageResult<Response> {
+pub(super) async fn ask_again(State(state): State<ConsoleState>, Form(_): Form<AskAgainForm>) -> PageResult<Response> {
     // In a task of its own: what has begun is finished also when somebody leaves the page.
     let asking = tokio::spawn(async move {
         for answer in state.store.staff_answers().await?.into_iter().rev() {

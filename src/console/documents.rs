@@ -1,5 +1,7 @@
 //! The documents: what the shop has uploaded, what was read from each, uploading and deleting.
 
+use std::sync::{Arc, PoisonError};
+
 use askama::Template;
 use axum::{
     extract::{DefaultBodyLimit, Multipart, Path, State, multipart::Field},
@@ -16,7 +18,11 @@ use super::{
     texts::{Texts, fill},
 };
 use crate::{
-    knowledge::{Chunk, staff_answers::STAFF_ANSWERS},
+    knowledge::{
+        Chunk,
+        contradictions::{self, Contradiction},
+        staff_answers::STAFF_ANSWERS,
+    },
     storage::{DocumentRecord, KeptDocument},
 };
 
@@ -39,6 +45,8 @@ struct ListPage {
     documents: Vec<DocumentRecord>,
     /// Read and not published yet.
     drafts: Vec<KeptDocument>,
+    /// Documents that say different numbers about the same.
+    contradictions: Arc<Vec<Contradiction>>,
     results: Vec<FileResult>,
     limits: String,
 }
@@ -67,10 +75,25 @@ async fn show_list(
         l: Layout::for_staff(state, locale, staff, Section::Documents, t.documents).await?,
         documents: state.store.documents().await?,
         drafts: state.store.drafts().await?,
+        contradictions: contradictions(state).await?,
         results,
         limits: fill(t.upload_limits, &limits()),
     };
     render(status, &list)
+}
+
+/// The contradictions of what is published, looked for once a version.
+async fn contradictions(state: &ConsoleState) -> PageResult<Arc<Vec<Contradiction>>> {
+    let version = state.store.knowledge_version().await?;
+    let known = state.contradictions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((_, known)) = known.filter(|(of, _)| *of == version) {
+        return Ok(known);
+    }
+    let chunks = state.store.chunks(None).await?;
+    let found = tokio::task::spawn_blocking(move || contradictions::contradictions(&chunks)).await;
+    let found = Arc::new(found.map_err(|error| PageError::Internal(error.to_string()))?);
+    *state.contradictions.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Arc::clone(&found)));
+    Ok(found)
 }
 
 fn limits() -> [(&'static str, String); 2] {

@@ -204,8 +204,7 @@ async fn find(state: &ConsoleState) -> PageResult<Vec<Gap>> {
     let (of_answers, of_examples) = rest.split_at(answers.len());
     let is_settled = |group: usize, at: Timestamp| {
         let mut answers = of_answers.iter().zip(&answers).filter(|(of_answer, _)| **of_answer == group);
-        of_dismissed.contains(&group)
-            || answers.any(|(_, answer)| answer.decided_at.unwrap_or(answer.created_at) >= at)
+        of_dismissed.contains(&group) || answers.any(|(_, answer)| answer.decided_at.unwrap_or(answer.created_at) >= at)
     };
 
     let mut gaps: Vec<(usize, Gap)> = Vec::new();

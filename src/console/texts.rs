@@ -335,6 +335,8 @@ texts! {
     valid_until_wrong: "“{date}” is no date; write one such as 2026-12-31.", "“{date}”不是日期，请按 2026-12-31 的格式填写。";
     valid_for_now: "until a date", "有期限";
     expired: "Expired", "已过期";
+    contradictions: "Documents that may contradict each other", "可能互相矛盾的资料";
+    contradictions_hint: "Both sentences seem to be about the same and say different numbers. Mend the one that is wrong and upload its document again.", "两句话似乎说的是同一件事，但数字不同。请改正有误的一处，然后重新上传该资料。";
     expired_hint: "It is not quoted any more.", "此资料已不再被引用。";
 }
 

@@ -12,9 +12,8 @@ const ALIKE: f32 = 0.93;
 
 /// The staff's answer to this very question, in the same or nearly the same words.
 pub(super) fn taught<'a>(asked: &'a Asked<'_>) -> Option<&'a Found> {
-    let by_staff = |found: &&Found| {
-        found.passage.document == STAFF_ANSWERS && found.passage.chunk.language == asked.language
-    };
+    let by_staff =
+        |found: &&Found| found.passage.document == STAFF_ANSWERS && found.passage.chunk.language == asked.language;
     let (text, completed) = (asked.text(), asked.question());
     let is_the_same = |found: &&Found| {
         let question = found.passage.chunk.question.as_deref().unwrap_or_default();

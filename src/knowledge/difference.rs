@@ -71,7 +71,8 @@ fn likeness(one: &Chunk, other: &Chunk) -> f32 {
         ChunkKind::Row => chunk.cells.first().map(|(_, value)| value.clone()),
         ChunkKind::Text => None,
     };
-    if subject(one).is_some_and(|subject_of_one| Some(subject_of_one) == subject(other)) && one.heading == other.heading {
+    if subject(one).is_some_and(|subject_of_one| Some(subject_of_one) == subject(other)) && one.heading == other.heading
+    {
         return 1.0;
     }
     let (one, other) = (words(&one.text), words(&other.text));
@@ -80,7 +81,11 @@ fn likeness(one: &Chunk, other: &Chunk) -> f32 {
 }
 
 fn words(text: &str) -> HashSet<String> {
-    pieces(text).into_iter().filter(|piece| piece.chars().any(char::is_alphanumeric)).map(|piece| piece.to_lowercase()).collect()
+    pieces(text)
+        .into_iter()
+        .filter(|piece| piece.chars().any(char::is_alphanumeric))
+        .map(|piece| piece.to_lowercase())
+        .collect()
 }
 
 /// A text with the part that another version has otherwise: what stands before it, the part, and what stands after it.
@@ -139,8 +144,10 @@ mod tests {
 
     #[test]
     fn passages_are_added_removed_changed_or_the_same() {
-        let before = read("# Returns\nYou have 14 days to send it back.\n# Gifts\nWe wrap gifts.\n# Old\nThe fax is 12.");
-        let after = read("# Returns\nYou have 30 days to send it back.\n# Gifts\nWe wrap gifts.\n# New\nWe ship to Malta now.");
+        let before =
+            read("# Returns\nYou have 14 days to send it back.\n# Gifts\nWe wrap gifts.\n# Old\nThe fax is 12.");
+        let after =
+            read("# Returns\nYou have 30 days to send it back.\n# Gifts\nWe wrap gifts.\n# New\nWe ship to Malta now.");
         let difference = difference(&before, &after);
         assert_eq!(difference.unchanged, 1);
         let told: Vec<String> = difference
@@ -155,18 +162,18 @@ mod tests {
                 }
             })
             .collect();
-        assert_eq!(
-            told,
-            ["You have [14>30] days to send it back.", "+We ship to Malta now.", "-The fax is 12."]
-        );
+        assert_eq!(told, ["You have [14>30] days to send it back.", "+We ship to Malta now.", "-The fax is 12."]);
     }
 
     #[test]
     fn what_differs_is_marked_in_whole_words_and_nothing_is_lost() {
-        for (one, other) in [("退货期为14天。", "退货期为30天。"), ("a a", "a a a"), ("", "x"), ("same", "same")] {
+        for (one, other) in [("退货期为14天。", "退货期为30天。"), ("a a", "a a a"), ("", "x"), ("same", "same")]
+        {
             let (a, b) = mark(one, other);
-            assert_eq!((format!("{}{}{}", a.before, a.part, a.after), format!("{}{}{}", b.before, b.part, b.after)),
-                (one.to_owned(), other.to_owned()));
+            assert_eq!(
+                (format!("{}{}{}", a.before, a.part, a.after), format!("{}{}{}", b.before, b.part, b.after)),
+                (one.to_owned(), other.to_owned())
+            );
             assert_eq!((a.before, a.after), (b.before, b.after));
         }
         assert_eq!(mark("退货期为14天。", "退货期为30天。").0.part, "14");

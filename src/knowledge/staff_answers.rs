@@ -1,7 +1,10 @@
 //! The answers that staff wrote, as a document of their own: a table of questions and answers that is read like any
 //! other file, so that the bot finds and cites it as one.
 
-use super::{FileKind, import::{ImportError, Importer}};
+use super::{
+    FileKind,
+    import::{ImportError, Importer},
+};
 use crate::{
     message::Timestamp,
     storage::{AnswerState, StaffAnswer},
@@ -47,9 +50,8 @@ fn quoted(text: &str) -> String {
 
 /// Whether two questions differ in nothing but case, spaces and punctuation.
 pub fn same_words(one: &str, other: &str) -> bool {
-    let letters = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
+    let letters =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     letters(one) == letters(other)
 }
 
@@ -106,6 +108,9 @@ mod tests {
             .collect();
         assert_eq!(read[0].0, answers[1].question);
         assert!(says(read[0].1, &answers[1].answer), "{}", read[0].1);
-        assert_eq!(read[1..], [("do you ship to malta", "Yes, from 2027 on."), ("可以用支付宝吗？", "可以，支付宝和微信都可以。")]);
+        assert_eq!(
+            read[1..],
+            [("do you ship to malta", "Yes, from 2027 on."), ("可以用支付宝吗？", "可以，支付宝和微信都可以。")]
+        );
     }
 }

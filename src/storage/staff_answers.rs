@@ -329,18 +329,15 @@ impl Store {
     /// Takes a dismissal back; `false` when there is none.
     pub async fn restore_question(&self, id: i64) -> Result<bool> {
         let mut tx = self.write().await?;
-        let deleted = sqlx::query("DELETE FROM dismissed_questions WHERE id = $1")
-            .bind(id)
-            .execute(&mut *tx.connection)
-            .await?;
+        let deleted =
+            sqlx::query("DELETE FROM dismissed_questions WHERE id = $1").bind(id).execute(&mut *tx.connection).await?;
         tx.commit().await?;
         Ok(deleted.rows_affected() > 0)
     }
 
     /// The questions that were dismissed, latest first.
     pub async fn dismissed_questions(&self) -> Result<Vec<DismissedQuestion>> {
-        let rows =
-            sqlx::query("SELECT * FROM dismissed_questions ORDER BY id DESC").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT * FROM dismissed_questions ORDER BY id DESC").fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(DismissedQuestion {
@@ -371,7 +368,9 @@ impl WriteTransaction<'_> {
 }
 
 fn answer_from_row(row: &AnyRow) -> Result<StaffAnswer> {
-    let time = |column| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.and_then(Timestamp::from_timestamp_millis));
+    let time = |column| {
+        Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.and_then(Timestamp::from_timestamp_millis))
+    };
     let check = match time("checked_at")? {
         Some(at) => Some(AnswerCheck {
             at,

@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use shoptalk::{
     app::{self, ask::BatchLine},
-    knowledge::staff_answers::STAFF_ANSWERS,
+    knowledge::{contradictions::contradictions, staff_answers::STAFF_ANSWERS},
     message::{Channel, Language, Reply, Route},
     storage::{AnswerState, Role},
 };
@@ -169,7 +169,10 @@ async fn gaps_stand_together_by_meaning_without_personal_data_and_can_be_dismiss
     let dismissed = shop.store.dismissed_questions().await.unwrap().remove(0).id.to_string();
     agent.post("/console/gaps", &[("action", "restore"), ("id", &dismissed)]).await;
     assert!(agent.page("/console/gaps").await.contains("gap-question\" dir=\"auto\">Has the shop"));
-    assert_eq!(agent.post("/console/gaps", &[("action", "dismiss"), ("id", "999")]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        agent.post("/console/gaps", &[("action", "dismiss"), ("id", "999")]).await.status(),
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -328,10 +331,18 @@ async fn a_corrected_answer_comes_also_in_other_words_until_it_is_taken_back() {
     let merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
     let mut shop = DemoShop { app, merchant };
     let corrections = [
-        ("Do you accept payment in Bitcoin?", "Bitcoin is fine, through BitPay at the till.", "en",
-            ["Can I pay with Bitcoin?", "do you accept bitcoin as payment"]),
-        ("How long do I have to return something?", "Eleven weeks, whatever the reason.", "en",
-            ["How long do I have to return an item?", "how much time do I have to return something"]),
+        (
+            "Do you accept payment in Bitcoin?",
+            "Bitcoin is fine, through BitPay at the till.",
+            "en",
+            ["Can I pay with Bitcoin?", "do you accept bitcoin as payment"],
+        ),
+        (
+            "How long do I have to return something?",
+            "Eleven weeks, whatever the reason.",
+            "en",
+            ["How long do I have to return an item?", "how much time do I have to return something"],
+        ),
         ("可以用比特币付款吗？", "可以，店内支持比特币支付。", "zh", ["能用比特币付款吗", "可以用比特币支付吗？"]),
     ];
     for (question, answer, language, others) in &corrections {
@@ -372,10 +383,8 @@ async fn questions_in_other_words_are_one_gap_and_neighbours_are_not() {
         (Language::Zh, &["能寄到马耳他吗？", "可以寄到马耳他吗", "你们能送货到马耳他吗？"]),
         (Language::Zh, &["可以用比特币付款吗？", "能用比特币支付吗"]),
     ];
-    let questions: Vec<(Language, String)> = groups
-        .iter()
-        .flat_map(|(language, texts)| texts.iter().map(|text| (*language, (*text).to_owned())))
-        .collect();
+    let questions: Vec<(Language, String)> =
+        groups.iter().flat_map(|(language, texts)| texts.iter().map(|text| (*language, (*text).to_owned()))).collect();
     let numbers = app.meanings.group(&questions).await.unwrap();
     let mut found: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for ((_, text), number) in questions.iter().zip(numbers) {
@@ -392,7 +401,8 @@ async fn an_uploaded_document_answers_once_it_is_published_and_until_it_expires(
     let Some(app) = demo_shop(dir.path()).await else { return };
     let address = serve(app.router(&CancellationToken::new())).await;
     let mut merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
-    let text = "# Falconry evenings\nFalconry evenings take place on the last Thursday of each month and cost 35 euros.";
+    let text =
+        "# Falconry evenings\nFalconry evenings take place on the last Thursday of each month and cost 35 euros.";
     let page = merchant.upload(vec![("falconry.md", text.into())]).await.text().await.unwrap();
     assert!(page.contains("See what was read"), "{page}");
     let shop = DemoShop { app, merchant: Visitor::to(address) };
@@ -404,8 +414,42 @@ async fn an_uploaded_document_answers_once_it_is_published_and_until_it_expires(
     assert!(!is_quoted(&shop).await, "it is a draft");
     merchant.post("/console/drafts", &[("publish", "all")]).await;
     assert!(is_quoted(&shop).await);
-    let document = shop.app.store.documents().await.unwrap().into_iter().find(|document| document.name == "falconry.md");
+    let document =
+        shop.app.store.documents().await.unwrap().into_iter().find(|document| document.name == "falconry.md");
     let path = format!("/console/documents/{}/valid-until", document.unwrap().id);
     merchant.post(&path, &[("until", "2026-01-31")]).await;
     assert!(!is_quoted(&shop).await, "its last day has passed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_contradict_each_other_are_told_and_the_demo_shop_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(app) = demo_shop(dir.path()).await else { return };
+    let found = contradictions(&app.store.chunks(None).await.unwrap());
+    assert!(found.is_empty(), "{found:#?}");
+    for (name, text) in [
+        (
+            "loans.md",
+            "# Loans\nA snowshoe can be borrowed for 5 days. We check it when it comes back.\n# 借用\n雪鞋可以借用5天。归还时我们会检查。",
+        ),
+        (
+            "handbook.md",
+            "# Handbook\nSnowshoes can be borrowed for twelve days. Boots cannot be borrowed.\n# 手册\n雪鞋可以借用12天。靴子不能借用。",
+        ),
+    ] {
+        app.importer.import_bytes(name, text.into(), None, Utc::now()).await.unwrap();
+    }
+    let found = contradictions(&app.store.chunks(None).await.unwrap());
+    let texts: Vec<[&str; 2]> =
+        found.iter().map(|found| [found.one.text.as_str(), found.other.text.as_str()]).collect();
+    assert_eq!(texts.len(), 2, "one in each language: {found:#?}");
+    let english = ["A snowshoe can be borrowed for 5 days.", "Snowshoes can be borrowed for twelve days."];
+    assert!(texts.contains(&english) && texts.contains(&["雪鞋可以借用5天。", "雪鞋可以借用12天。"]), "{found:#?}");
+
+    let address = serve(app.router(&CancellationToken::new())).await;
+    let merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
+    let page = merchant.page("/console/documents").await;
+    assert!(english.iter().all(|sentence| page.contains(sentence)), "{page}");
+    app.store.delete_document("loans.md").await.unwrap();
+    assert!(!merchant.page("/console/documents").await.contains(english[0]), "one of them is gone");
 }
