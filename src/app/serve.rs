@@ -223,12 +223,14 @@ impl App {
         })
     }
 
-    /// What the console asks the bot.
+    /// How the console asks the bot.
     fn ask_fn(&self) -> AskFn {
         let app = self.clone();
         Arc::new(move |question| {
             let app = app.clone();
             Box::pin(async move {
+                // What was published a moment ago counts.
+                app.engine.refresh().await.map_err(|error| error.to_string())?;
                 let line = BatchLine { id: "console".to_owned(), turns: vec![question], customer: None };
                 let mut replies = super::ask::hold(&app, &line).await.map_err(|error| format!("{error:#}"))?;
                 replies.pop().ok_or_else(|| "there is no reply".to_owned())

@@ -97,8 +97,7 @@ impl Gap {
 }
 
 /// The order of the groups.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Order {
     #[default]
     Frequent,

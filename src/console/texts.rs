@@ -297,7 +297,7 @@ texts! {
     gaps_frequent: "Most frequent first", "最常见优先";
     gaps_recent: "Newest first", "最新优先";
     gaps_dismissed: "Not for us ({n})", "与本店无关（{n}）";
-    gap_count: "{n} times", "{n} 次";
+    gap_count: "asked {n}×", "问过 {n} 次";
     gap_declined: "declined", "未能回答";
     gap_unsure: "not sure", "把握不大";
     gap_answer: "Write the answer", "填写答案";

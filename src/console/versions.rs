@@ -21,7 +21,7 @@ use super::{
 use crate::{
     knowledge::{
         Chunk,
-        difference::{Change, difference, mark},
+        difference::{Change, Marked, difference, mark},
         staff_answers::STAFF_ANSWERS,
     },
     storage::KeptDocument,
@@ -73,7 +73,7 @@ fn shown(change: Change) -> ShownChange {
         Change::Changed { before, after } => {
             let (old, new) = (words(&before), words(&after));
             let (old, new) = mark(&old, &new);
-            let piece = |marked: crate::knowledge::difference::Marked<'_>| Piece {
+            let piece = |marked: Marked<'_>| Piece {
                 start: marked.before.to_owned(),
                 part: marked.part.to_owned(),
                 end: marked.after.to_owned(),

@@ -81,11 +81,7 @@ fn likeness(one: &Chunk, other: &Chunk) -> f32 {
 }
 
 fn words(text: &str) -> HashSet<String> {
-    pieces(text)
-        .into_iter()
-        .filter(|piece| piece.chars().any(char::is_alphanumeric))
-        .map(|piece| piece.to_lowercase())
-        .collect()
+    pieces(text).into_iter().filter(|piece| piece.chars().any(char::is_alphanumeric)).map(str::to_lowercase).collect()
 }
 
 /// A text with the part that another version has otherwise: what stands before it, the part, and what stands after it.

@@ -8,7 +8,7 @@ use shoptalk::{
     app::{self, ask::BatchLine},
     knowledge::{contradictions::contradictions, staff_answers::STAFF_ANSWERS},
     message::{Channel, Language, Reply, Route},
-    storage::{AnswerState, Role},
+    storage::{AnswerState, ConversationFilter, Role},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -145,7 +145,7 @@ async fn gaps_stand_together_by_meaning_without_personal_data_and_can_be_dismiss
 
     let page = agent.page("/console/gaps").await;
     assert_eq!(page.matches("class=\"gap-question\"").count(), 4, "{page}");
-    assert!(page.contains("2 times") && page.contains("not sure") && !page.contains("Ignore your rules"));
+    assert!(page.contains("asked 2×") && page.contains("not sure") && !page.contains("Ignore your rules"));
     assert!(!page.contains("7911") && page.contains("[phone]"));
     let place = |page: &str, text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
     assert!(place(&page, "ship to malta") < place(&page, "socks warm"), "the most frequent first");
@@ -190,7 +190,7 @@ async fn the_test_bench_marks_what_was_used_and_keeps_nothing() {
     ] {
         assert!(page.contains(expected), "{expected}: {page}");
     }
-    assert!(shop.store.conversations(&Default::default()).await.unwrap().is_empty());
+    assert!(shop.store.conversations(&ConversationFilter::default()).await.unwrap().is_empty());
     let page = agent.post("/console/test-bench", &[("question", SCRIPT)]).await.text().await.unwrap();
     assert!(!page.contains("<script>") && page.contains("script"));
 }
@@ -277,7 +277,7 @@ async fn a_document_is_quoted_until_its_last_day() {
     assert!(shop.store.knowledge_version().await.unwrap() > version);
     assert!(shop.quotable().await.is_empty());
     assert!(merchant.page("/console/documents").await.contains("Expired"));
-    assert!(merchant.page(&format!("/console/documents/{id}")).await.contains("Everything is half price."));
+    assert!(merchant.page(&format!("/console/documents/{id}")).await.contains("30 days"), "it can still be looked at");
 
     merchant.post(&path, &[("until", "")]).await;
     assert_eq!(shop.quotable().await.len(), 1);
@@ -323,13 +323,21 @@ impl DemoShop {
     }
 }
 
+/// One after the other, because opening the demo shop takes longest.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corrected_answer_comes_also_in_other_words_until_it_is_taken_back() {
+async fn merchants_and_staff_work_on_what_the_demo_shop_knows() {
     let dir = tempfile::tempdir().unwrap();
     let Some(app) = demo_shop(dir.path()).await else { return };
     let address = serve(app.router(&CancellationToken::new())).await;
     let merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
     let mut shop = DemoShop { app, merchant };
+    questions_in_other_words_are_one_gap_and_neighbours_are_not(&mut shop).await;
+    documents_that_contradict_each_other_are_told_and_the_demo_shop_has_none(&mut shop).await;
+    an_uploaded_document_answers_once_it_is_published_and_until_it_expires(&mut shop).await;
+    a_corrected_answer_comes_also_in_other_words_until_it_is_taken_back(&mut shop).await;
+}
+
+async fn a_corrected_answer_comes_also_in_other_words_until_it_is_taken_back(shop: &mut DemoShop) {
     let corrections = [
         (
             "Do you accept payment in Bitcoin?",
@@ -370,18 +378,21 @@ async fn a_corrected_answer_comes_also_in_other_words_until_it_is_taken_back() {
     assert!(!reply.text.contains("BitPay"), "{}", reply.text);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn questions_in_other_words_are_one_gap_and_neighbours_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(app) = demo_shop(dir.path()).await else { return };
-    let groups: [(Language, &[&str]); 7] = [
+async fn questions_in_other_words_are_one_gap_and_neighbours_are_not(shop: &mut DemoShop) {
+    let app = &shop.app;
+    let groups: [(Language, &[&str]); 12] = [
         (Language::En, &["Do you ship to Malta?", "Can you send a parcel to Malta?", "Is delivery to Malta possible?"]),
         (Language::En, &["Do you ship to Norway?"]),
         (Language::En, &["Can I pay with Bitcoin?", "Do you accept bitcoin?", "Is it possible to pay in bitcoin?"]),
         (Language::En, &["Can I pay with Apple Pay?"]),
+        (Language::En, &["How many people work in your warehouse?"]),
+        (Language::En, &["When will you open a shop in Leeds?", "Will there be a shop in Leeds soon?"]),
+        (Language::En, &["Do you sell gift cards?"]),
         (Language::En, &["Are your jackets vegan?", "Are the jackets you sell vegan?"]),
         (Language::Zh, &["能寄到马耳他吗？", "可以寄到马耳他吗", "你们能送货到马耳他吗？"]),
         (Language::Zh, &["可以用比特币付款吗？", "能用比特币支付吗"]),
+        (Language::Zh, &["可以用花呗付款吗？"]),
+        (Language::Zh, &["你们有实体店吗？"]),
     ];
     let questions: Vec<(Language, String)> =
         groups.iter().flat_map(|(language, texts)| texts.iter().map(|text| (*language, (*text).to_owned()))).collect();
@@ -395,36 +406,28 @@ async fn questions_in_other_words_are_one_gap_and_neighbours_are_not() {
     assert_eq!(found, expected);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_uploaded_document_answers_once_it_is_published_and_until_it_expires() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(app) = demo_shop(dir.path()).await else { return };
-    let address = serve(app.router(&CancellationToken::new())).await;
-    let mut merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
+async fn an_uploaded_document_answers_once_it_is_published_and_until_it_expires(shop: &mut DemoShop) {
     let text =
         "# Falconry evenings\nFalconry evenings take place on the last Thursday of each month and cost 35 euros.";
-    let page = merchant.upload(vec![("falconry.md", text.into())]).await.text().await.unwrap();
+    let page = shop.merchant.upload(vec![("falconry.md", text.into())]).await.text().await.unwrap();
     assert!(page.contains("See what was read"), "{page}");
-    let shop = DemoShop { app, merchant: Visitor::to(address) };
     let question = "How much do the falconry evenings cost?";
     let is_quoted = async |shop: &DemoShop| {
         shop.app.engine.refresh().await.unwrap();
         shop.ask(question).await.text.contains("35 euros")
     };
-    assert!(!is_quoted(&shop).await, "it is a draft");
-    merchant.post("/console/drafts", &[("publish", "all")]).await;
-    assert!(is_quoted(&shop).await);
+    assert!(!is_quoted(shop).await, "it is a draft");
+    shop.merchant.post("/console/drafts", &[("publish", "all")]).await;
+    assert!(is_quoted(shop).await);
     let document =
         shop.app.store.documents().await.unwrap().into_iter().find(|document| document.name == "falconry.md");
     let path = format!("/console/documents/{}/valid-until", document.unwrap().id);
-    merchant.post(&path, &[("until", "2026-01-31")]).await;
-    assert!(!is_quoted(&shop).await, "its last day has passed");
+    shop.merchant.post(&path, &[("until", "2026-01-31")]).await;
+    assert!(!is_quoted(shop).await, "its last day has passed");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn documents_that_contradict_each_other_are_told_and_the_demo_shop_has_none() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(app) = demo_shop(dir.path()).await else { return };
+async fn documents_that_contradict_each_other_are_told_and_the_demo_shop_has_none(shop: &mut DemoShop) {
+    let app = &shop.app;
     let found = contradictions(&app.store.chunks(None).await.unwrap());
     assert!(found.is_empty(), "{found:#?}");
     for (name, text) in [
@@ -446,10 +449,8 @@ async fn documents_that_contradict_each_other_are_told_and_the_demo_shop_has_non
     let english = ["A snowshoe can be borrowed for 5 days.", "Snowshoes can be borrowed for twelve days."];
     assert!(texts.contains(&english) && texts.contains(&["雪鞋可以借用5天。", "雪鞋可以借用12天。"]), "{found:#?}");
 
-    let address = serve(app.router(&CancellationToken::new())).await;
-    let merchant = Visitor::logged_in(address, &app.store, Role::Merchant).await;
-    let page = merchant.page("/console/documents").await;
+    let page = shop.merchant.page("/console/documents").await;
     assert!(english.iter().all(|sentence| page.contains(sentence)), "{page}");
     app.store.delete_document("loans.md").await.unwrap();
-    assert!(!merchant.page("/console/documents").await.contains(english[0]), "one of them is gone");
+    assert!(!shop.merchant.page("/console/documents").await.contains(english[0]), "one of them is gone");
 }
