@@ -19,7 +19,9 @@ pub(super) fn taught<'a>(asked: &'a Asked<'_>) -> Option<&'a Found> {
         let question = found.passage.chunk.question.as_deref().unwrap_or_default();
         same_words(question, text) || same_words(question, &completed)
     };
-    let is_alike = |found: &&Found| found.features.sentence_cosine >= ALIKE && found.score >= asked.threshold();
+    // Answers of staff to one question in two languages are rivals: the one in the shopper's language is meant.
+    let is_probable = |found: &&Found| found.score >= asked.threshold() || leads(&asked.found);
+    let is_alike = |found: &&Found| found.features.sentence_cosine >= ALIKE && is_probable(found);
     let answers = || asked.found.iter().filter(by_staff);
     answers().find(is_the_same).or_else(|| answers().find(is_alike))
 }

@@ -14,9 +14,9 @@ use crate::{message::Language, storage::StoredChunk};
 /// Most contradictions that are told.
 const TOLD_MAX: usize = 50;
 /// From this cosine on, two sentences are about the same.
-const ALIKE: f32 = 0.88;
+const ALIKE: f32 = 0.89;
 /// The same by the English encoder, where it has read both.
-const ALIKE_ENGLISH: f32 = 0.7;
+const ALIKE_ENGLISH: f32 = 0.76;
 
 /// Two sentences that contradict each other.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,7 +15,7 @@ use crate::{
 const KEPT_MAX: usize = 4_000;
 /// From these cosines on, two questions ask the same. Where an English encoder has its say, both are added up.
 const ALIKE: f32 = 0.93;
-const ALIKE_ENGLISH: f32 = 1.64;
+const ALIKE_ENGLISH: f32 = 1.78;
 
 /// The encoders, with what they made of questions lately. Cheap to clone.
 #[derive(Debug, Clone)]
