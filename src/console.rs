@@ -98,6 +98,9 @@ pub struct Knowledge {
     pub meanings: Meanings,
 }
 
+/// A version of the knowledge and its contradictions, once they have been looked for.
+type Contradictions = Option<(i64, Arc<Vec<Contradiction>>)>;
+
 /// What the pages need. Cheap to clone.
 #[derive(Clone)]
 pub struct ConsoleState {
@@ -113,7 +116,7 @@ pub struct ConsoleState {
     password_queue: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     /// Those of a version of the knowledge. std's Mutex: it is never held across an await.
-    contradictions: Arc<Mutex<Option<(i64, Arc<Vec<Contradiction>>)>>>,
+    contradictions: Arc<Mutex<Contradictions>>,
 }
 
 impl ConsoleState {

@@ -49,9 +49,9 @@ pub fn difference(before: &[Chunk], after: &[Chunk]) -> Difference {
     }
     let mut changes = Vec::new();
     for chunk in other {
-        let likeness = |old: &Option<&Chunk>| old.map_or(0.0, |old| likeness(old, chunk));
-        let likest = left.iter_mut().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let likest = likest.filter(|old| likeness(old) >= ALIKE).and_then(Option::take);
+        let likeness = |old: Option<&Chunk>| old.map_or(0.0, |old| likeness(old, chunk));
+        let likest = left.iter_mut().max_by(|a, b| likeness(**a).total_cmp(&likeness(**b)));
+        let likest = likest.filter(|old| likeness(**old) >= ALIKE).and_then(Option::take);
         changes.push(match likest {
             Some(old) => Change::Changed { before: old.clone(), after: chunk.clone() },
             None => Change::Added(chunk.clone()),
