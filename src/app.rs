@@ -27,7 +27,7 @@ use crate::{
         self, IntentClassifier,
         merchant::{MerchantClassifier, MerchantIntents},
     },
-    knowledge::import::Importer,
+    knowledge::{import::Importer, meanings::Meanings},
     live::LiveHub,
     models::ModelStore,
     prompts::Prompts,
@@ -56,6 +56,8 @@ pub struct App {
     pub desk: Desk,
     /// Takes in files.
     pub importer: Importer,
+    /// Tells which questions ask the same.
+    pub meanings: Meanings,
     /// Who watches what happens.
     pub live: LiveHub,
     /// The bot's own words.
@@ -201,6 +203,7 @@ impl App {
         let prompts = Arc::new(Prompts::load(Some(&config.data_dir.join("prompts")))?);
         let qdrant = config.retrieval.qdrant_url.clone().map(|url| (url, config.retrieval.qdrant_collection.clone()));
         let importer = Importer::new(store.clone(), encoders.clone(), &media_dir(&config));
+        let meanings = Meanings::new(encoders.clone());
         let live = LiveHub::default();
         let (chat, words) = (language_model.clone(), Arc::clone(&prompts));
         let engine = Engine::open(store.clone(), encoders, chat, classifier, words, clock, qdrant).await?;
@@ -212,7 +215,7 @@ impl App {
         let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&engine), live.clone()).with_burst(burst);
         let desk = Desk::new(store.clone(), live.clone(), Arc::clone(&prompts), config.handoff.clone());
         let config = Arc::new(config);
-        let app = Self { config, store, engine, dispatcher, desk, importer, live, prompts, language_model };
+        let app = Self { config, store, engine, dispatcher, desk, importer, meanings, live, prompts, language_model };
         if models == Models::All {
             app.load_language_model().await;
         }

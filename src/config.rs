@@ -373,6 +373,20 @@ impl ShopProfile {
         Ok(profile)
     }
 
+    /// The moment at which a day ends for the shop.
+    pub fn end_of_day(&self, day: chrono::NaiveDate) -> Option<crate::message::Timestamp> {
+        hours::end_of_day(day, self.zone())
+    }
+
+    /// The day that ends at a moment, for the shop.
+    pub fn day_ending_at(&self, end: crate::message::Timestamp) -> chrono::NaiveDate {
+        hours::day_ending_at(end, self.zone())
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.support_hours.as_ref().map(|hours| hours.timezone.as_str())
+    }
+
     /// When people answer; `None` when the shop has not said.
     pub fn open_hours(&self) -> Option<OpenHours> {
         self.support_hours.as_ref().and_then(|hours| OpenHours::new(hours).ok())

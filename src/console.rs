@@ -14,10 +14,13 @@ mod assets;
 mod canned;
 mod care;
 mod conversations;
+mod corrections;
 mod documents;
+mod drafts;
 mod excerpt;
 mod export;
 mod frame;
+mod gaps;
 mod inbox;
 mod layout;
 mod overview;
@@ -27,9 +30,11 @@ mod sessions;
 mod set_aside;
 mod shopper;
 mod sign_in;
+mod test_bench;
 mod texts;
 mod transcript;
 mod updates;
+mod versions;
 
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +54,9 @@ pub use sign_in::setup_token;
 
 use crate::{
     desk::Desk,
+    knowledge::{contradictions::Contradiction, import::Importer, meanings::Meanings},
     live::LiveHub,
+    message::Reply,
     storage::{Role, Store},
     telemetry::HealthFn,
 };
@@ -77,7 +84,28 @@ pub struct UploadReport {
     pub summary: String,
     /// What was left out and why, one sentence each.
     pub notes: Vec<String>,
+    /// Where it waits for being published, when it is a document.
+    pub draft: Option<i64>,
 }
+
+/// Says what the bot would say to a question, without keeping anything. The error is for the log.
+pub type AskFn = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Reply, String>> + Send + Sync>;
+
+/// What the pages about the bot's knowledge work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Knowledge {
+    /// Reads uploaded files.
+    pub upload: UploadFn,
+    /// Asks the bot.
+    pub ask: AskFn,
+    /// Makes a document of what staff answered.
+    pub importer: Importer,
+    /// Tells which questions ask the same.
+    pub meanings: Meanings,
+}
+
+/// A version of the knowledge and its contradictions, once they have been looked for.
+type Contradictions = Option<(i64, Arc<Vec<Contradiction>>)>;
 
 /// What the pages need. Cheap to clone.
 #[derive(Clone)]
@@ -85,7 +113,7 @@ pub struct ConsoleState {
     store: Store,
     live: LiveHub,
     desk: Desk,
-    upload: UploadFn,
+    knowledge: Knowledge,
     health: HealthFn,
     shutdown: CancellationToken,
     /// std's Mutex: it is never held across an await.
@@ -93,16 +121,19 @@ pub struct ConsoleState {
     password_checks: Arc<Semaphore>,
     password_queue: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    /// Those of a version of the knowledge. std's Mutex: it is never held across an await.
+    contradictions: Arc<Mutex<Contradictions>>,
 }
 
 impl ConsoleState {
-    /// The console over a shop's store. `desk` does what staff want, `upload` reads files, `health` tells how the program is, `shutdown` ends the
-    /// streams of live updates, which would otherwise keep the server from stopping.
+    /// The console over a shop's store. `desk` does what staff want, `knowledge` what they do about what the bot knows,
+    /// `health` tells how the program is, `shutdown` ends the streams of live updates, which would otherwise keep the
+    /// server from stopping.
     pub fn new(
         store: Store,
         live: LiveHub,
         desk: Desk,
-        upload: UploadFn,
+        knowledge: Knowledge,
         health: HealthFn,
         shutdown: CancellationToken,
     ) -> Self {
@@ -110,13 +141,14 @@ impl ConsoleState {
             store,
             live,
             desk,
-            upload,
+            knowledge,
             health,
             shutdown,
             attempts: Arc::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_AT_ONCE)),
             password_queue: Arc::new(Semaphore::new(PASSWORD_QUEUE_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            contradictions: Arc::default(),
         }
     }
 }
@@ -169,6 +201,21 @@ fn routes() -> Vec<Route> {
         read("/console/documents/{id}", viewer, get(documents::page)),
         read("/console/documents/{id}/delete", merchant, get(documents::confirm_deletion)),
         write("/console/documents/{id}/delete", merchant, post(documents::delete)),
+        write("/console/documents/{id}/valid-until", merchant, post(versions::set_valid_until)),
+        read("/console/drafts/{id}", merchant, get(drafts::page)),
+        write("/console/drafts/{id}", merchant, post(drafts::decide)),
+        write("/console/drafts", merchant, post(drafts::publish_all)),
+        read("/console/versions/{id}", viewer, get(versions::page)),
+        write("/console/versions/{id}", merchant, post(versions::roll_back)),
+        read("/console/replies/{id}/correct", agent, get(corrections::form)),
+        write("/console/replies/{id}/correct", agent, post(corrections::correct)),
+        read("/console/corrections", viewer, get(corrections::list)),
+        write("/console/corrections", merchant, post(corrections::ask_again)),
+        write("/console/corrections/{id}", merchant, post(corrections::decide)),
+        read("/console/gaps", viewer, get(gaps::list)),
+        write("/console/gaps", agent, post(gaps::act)),
+        read("/console/test-bench", agent, get(test_bench::page)),
+        write("/console/test-bench", agent, post(test_bench::ask)),
         read("/console/people", owner, get(people::list)),
         write("/console/people", owner, post(people::add)),
         read("/console/{*rest}", viewer, get(frame::not_found)),

@@ -8,6 +8,7 @@ mod people;
 mod products;
 mod rerank;
 mod snapshot;
+mod taught;
 mod verification;
 
 use std::{
@@ -274,6 +275,9 @@ impl Engine {
         clock: Clock,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
+        if clock.replayed().is_none() {
+            store.expire_documents(clock.now()).await?;
+        }
         let snapshot = Snapshot::load(&store, &encoders, qdrant).await?;
         let snapshot = RwLock::new(Arc::new(snapshot));
         let (merchant, unread) = (None, Unread::Later);
@@ -309,8 +313,10 @@ impl Engine {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Loads documents and records again when they have changed. Turns meanwhile use what was known before.
+    /// Loads documents and records again when they have changed, or when a document is not valid any more. Turns meanwhile
+    /// use what was known before.
     pub async fn refresh(&self) -> Result<bool, SnapshotError> {
+        self.store.expire_documents(self.now()).await?;
         let current = self.snapshot();
         if self.store.knowledge_version().await? == current.version {
             return Ok(false);
@@ -520,6 +526,9 @@ impl Engine {
         if let Some(said) = self.verify(conversation, asked).await? {
             return Ok(said);
         }
+        if let Some(found) = taught::taught(asked) {
+            return Ok(self.quote(asked, std::slice::from_ref(found)).await);
+        }
         match intent {
             // "How long do you look for a lost parcel?" sounds like an order and is a rule.
             Intent::OrderStatus
@@ -572,7 +581,7 @@ impl Engine {
             }
             return said;
         }
-        let hours = hours_together(&question, found);
+        let hours = if taught::leads(found) { Vec::new() } else { hours_together(&question, found) };
         if hours.len() > 1 {
             let extracts = hours.iter().map(|found| answer::opening_hours(found)).collect();
             self.list(asked, &hours, extracts, &mut said).await;
@@ -797,7 +806,9 @@ fn single_questions(text: &str) -> Vec<String> {
 fn best_two(found: &[Found], language: Language) -> Vec<&Found> {
     let best = found.first().map_or(0.0, |found| found.score);
     let readable = |found: &Found| found.passage.chunk.language == language;
-    let second = |found: &&Found| found.score >= SECOND && best - found.score <= SECOND_WITHIN && readable(found);
+    let alone = taught::leads(found);
+    let second =
+        |found: &&Found| !alone && found.score >= SECOND && best - found.score <= SECOND_WITHIN && readable(found);
     found.iter().take(1).chain(found.iter().skip(1).take(1).filter(second)).collect()
 }
 

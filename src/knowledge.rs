@@ -12,14 +12,18 @@
 mod archive;
 mod builder;
 mod chunks;
+pub mod contradictions;
+pub mod difference;
 mod docx;
 mod grids;
 mod html;
 pub mod import;
 mod json;
 mod markdown;
+pub mod meanings;
 mod pdf;
 mod records;
+pub mod staff_answers;
 mod styles;
 mod tables;
 mod text;

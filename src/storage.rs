@@ -6,10 +6,12 @@ mod chats;
 mod conversations;
 mod inbox;
 mod handover;
+mod kept_documents;
 mod knowledge;
 mod merchant_files;
 mod records;
 mod staff_inbox;
+mod staff_answers;
 mod topics;
 
 use std::{
@@ -33,9 +35,11 @@ pub use chats::Gathered;
 pub use conversations::{Author, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome};
 pub use handover::{Acted, Attended, StaffAct};
 pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
+pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
 pub use records::StoredProduct;
+pub use staff_answers::{AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer};
 pub use staff_inbox::{CannedReply, Care, ConversationFilter, InboxView, StoredAttachment, TurnQuality};
 pub use topics::{StaffPost, Topic, TopicWork};
 
@@ -137,6 +141,7 @@ impl Store {
             (4, "native", include_str!("storage/migrations/0004_native.sql")),
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
             (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
+            (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
         ];
         let migrations = migrations
             .into_iter()

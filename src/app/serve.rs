@@ -9,14 +9,14 @@ use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Models, health::Door, media_dir};
+use super::{App, Models, ask::BatchLine, health::Door, media_dir};
 use crate::{
     channels::{
         telegram::{self, Changes, Imported},
         web_widget,
     },
     config::Config,
-    console::{self, ConsoleState, UploadFn, UploadReport},
+    console::{self, AskFn, ConsoleState, Knowledge, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
     knowledge::Chunk,
@@ -91,6 +91,10 @@ impl App {
             let (dispatcher, shutdown) = (self.dispatcher.clone(), shutdown.clone());
             async move { dispatcher.run(shutdown).await }
         });
+        // An answer of staff that was let in as the program was killed is published now.
+        if let Err(error) = self.importer.publish_staff_answers(self.engine.now()).await {
+            tracing::error!(%error, "the answers of staff cannot be published");
+        }
         let refresh = tokio::spawn(keep_fresh(Arc::clone(&self.engine), shutdown.clone()));
         let sessions = tokio::spawn(forget_sessions(self.store.clone()));
         let desk = tokio::spawn({
@@ -145,8 +149,14 @@ impl App {
     /// Every page and API. Streams that would last for ever end at `shutdown`.
     pub fn router(&self, shutdown: &CancellationToken) -> Router {
         let (store, live) = (self.store.clone(), self.live.clone());
-        let console =
-            ConsoleState::new(store, live, self.desk.clone(), self.upload(), self.health_fn(), shutdown.clone());
+        let knowledge = Knowledge {
+            upload: self.upload(),
+            ask: self.ask_fn(),
+            importer: self.importer.clone(),
+            meanings: self.meanings.clone(),
+        };
+        let (desk, health) = (self.desk.clone(), self.health_fn());
+        let console = ConsoleState::new(store, live, desk, knowledge, health, shutdown.clone());
         Router::new().merge(web_widget::router(self.widget_state(shutdown))).merge(console::router(console))
     }
 
@@ -199,16 +209,31 @@ impl App {
         })
     }
 
-    /// What the console does with an uploaded file.
+    /// What the console does with an uploaded file: documents wait for being published.
     fn upload(&self) -> UploadFn {
         let (importer, engine) = (self.importer.clone(), Arc::clone(&self.engine));
         Arc::new(move |name, bytes| {
             let (importer, engine) = (importer.clone(), Arc::clone(&engine));
             Box::pin(async move {
-                let report = importer.import_bytes(&name, bytes, None, engine.now()).await;
-                let report = report.map_err(|error| error.to_string())?;
-                let summary = report.summary();
-                Ok(UploadReport { name: report.name, kind: report.kind.to_owned(), summary, notes: report.notes })
+                let read = importer.draft_bytes(&name, bytes, engine.now()).await;
+                let (report, draft) = read.map_err(|error| error.to_string())?;
+                let (summary, kind) = (report.summary(), report.kind.to_owned());
+                Ok(UploadReport { name: report.name, kind, summary, notes: report.notes, draft })
+            })
+        })
+    }
+
+    /// How the console asks the bot.
+    fn ask_fn(&self) -> AskFn {
+        let app = self.clone();
+        Arc::new(move |question| {
+            let app = app.clone();
+            Box::pin(async move {
+                // What was published a moment ago counts.
+                app.engine.refresh().await.map_err(|error| error.to_string())?;
+                let line = BatchLine { id: "console".to_owned(), turns: vec![question], customer: None };
+                let mut replies = super::ask::hold(&app, &line).await.map_err(|error| format!("{error:#}"))?;
+                replies.pop().ok_or_else(|| "there is no reply".to_owned())
             })
         })
     }

@@ -40,6 +40,22 @@ pub struct SupportHours {
     pub holidays: Vec<String>,
 }
 
+/// The moment at which a day ends in a time zone; in UTC where the zone is not known.
+pub fn end_of_day(day: NaiveDate, zone: Option<&str>) -> Option<Timestamp> {
+    let zone: Tz = zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
+    // Where midnight is skipped by the clocks, the day ends an hour later.
+    let next = day.succ_opt()?;
+    let midnight =
+        [0, 1].into_iter().find_map(|hour| zone.from_local_datetime(&next.and_hms_opt(hour, 0, 0)?).earliest());
+    midnight.map(|midnight| midnight.to_utc())
+}
+
+/// The day that ends at `end`, the reverse of `end_of_day`.
+pub fn day_ending_at(end: Timestamp, zone: Option<&str>) -> NaiveDate {
+    let zone: Tz = zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
+    (end - TimeDelta::minutes(90)).with_timezone(&zone).date_naive()
+}
+
 /// The same, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenHours {
@@ -246,6 +262,17 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_ends_where_the_shop_is() {
+        let day = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+        let end = |zone| end_of_day(day, zone).unwrap().to_rfc3339();
+        assert_eq!(end(Some("Asia/Shanghai")), "2026-12-31T16:00:00+00:00");
+        assert_eq!(end(None), "2027-01-01T00:00:00+00:00");
+        for zone in [Some("Asia/Shanghai"), Some("America/New_York"), Some("nowhere"), None] {
+            assert_eq!(day_ending_at(end_of_day(day, zone).unwrap(), zone), day, "{zone:?}");
+        }
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn transcript(
         pane: list_pane(state, &l, staff, query, id).await?,
         shopper: shopper_pane(state, &l, &conversation, &messages).await?,
         care: care_pane(state, &l, id).await?,
-        bubbles: bubbles(&l, messages),
+        bubbles: bubbles(&l, messages, &state.store.wrong_replies(id).await?),
         canned: state.store.canned_replies().await?,
         standing: if state.store.has_open_wish(id).await? {
             t.wish_left.to_owned()

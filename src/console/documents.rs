@@ -1,11 +1,14 @@
 //! The documents: what the shop has uploaded, what was read from each, uploading and deleting.
 
+use std::sync::{Arc, PoisonError};
+
 use askama::Template;
 use axum::{
     extract::{DefaultBodyLimit, Multipart, Path, State, multipart::Field},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
+use chrono::Utc;
 
 use super::{
     ConsoleState, UploadReport,
@@ -15,8 +18,12 @@ use super::{
     texts::{Texts, fill},
 };
 use crate::{
-    knowledge::{Chunk, ChunkKind},
-    storage::DocumentRecord,
+    knowledge::{
+        Chunk,
+        contradictions::{self, Contradiction},
+        staff_answers::STAFF_ANSWERS,
+    },
+    storage::{DocumentRecord, KeptDocument},
 };
 
 /// Largest file.
@@ -36,6 +43,10 @@ pub(super) fn body_limit() -> DefaultBodyLimit {
 struct ListPage {
     l: Layout,
     documents: Vec<DocumentRecord>,
+    /// Read and not published yet.
+    drafts: Vec<KeptDocument>,
+    /// Documents that say different numbers about the same.
+    contradictions: Arc<Vec<Contradiction>>,
     results: Vec<FileResult>,
     limits: String,
 }
@@ -63,10 +74,26 @@ async fn show_list(
     let list = ListPage {
         l: Layout::for_staff(state, locale, staff, Section::Documents, t.documents).await?,
         documents: state.store.documents().await?,
+        drafts: state.store.drafts().await?,
+        contradictions: contradictions(state).await?,
         results,
         limits: fill(t.upload_limits, &limits()),
     };
     render(status, &list)
+}
+
+/// The contradictions of what is published, looked for once a version.
+async fn contradictions(state: &ConsoleState) -> PageResult<Arc<Vec<Contradiction>>> {
+    let version = state.store.knowledge_version().await?;
+    let known = state.contradictions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((_, known)) = known.filter(|(of, _)| *of == version) {
+        return Ok(known);
+    }
+    let chunks = state.store.chunks(None).await?;
+    let found = tokio::task::spawn_blocking(move || contradictions::contradictions(&chunks)).await;
+    let found = Arc::new(found.map_err(|error| PageError::Internal(error.to_string()))?);
+    *state.contradictions.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Arc::clone(&found)));
+    Ok(found)
 }
 
 fn limits() -> [(&'static str, String); 2] {
@@ -132,7 +159,7 @@ async fn read_file(state: &ConsoleState, t: &Texts, name: &str, mut field: Field
     }
     // In a task of its own: a file that is being stored is stored also when the merchant leaves the page, and a panic
     // in a reader costs one file.
-    let reading = tokio::spawn((state.upload)(name.to_owned(), bytes));
+    let reading = tokio::spawn((state.knowledge.upload)(name.to_owned(), bytes));
     reading.await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading an uploaded file failed");
         Err(t.upload_failed.to_owned())
@@ -145,17 +172,10 @@ struct DocumentPage {
     l: Layout,
     document: DocumentRecord,
     chunks: Vec<Chunk>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
-impl DocumentPage {
-    fn kind_name(&self, kind: &ChunkKind) -> &'static str {
-        match kind {
-            ChunkKind::Text => self.l.t.kind_text,
-            ChunkKind::Question => self.l.t.kind_question,
-            ChunkKind::Row => self.l.t.kind_row,
-        }
-    }
+    /// Earlier versions, latest first.
+    versions: Vec<KeptDocument>,
+    /// The last day on which it is quoted, as a date field takes it.
+    until: String,
 }
 
 /// `GET /console/documents/{id}`
@@ -167,7 +187,10 @@ pub(super) async fn page(
 ) -> PageResult<Response> {
     let document = find(&state, id).await?;
     let chunks = state.store.chunks(Some(&document.name)).await?;
+    let profile = state.store.shop_profile().await?;
     let shown = DocumentPage {
+        versions: state.store.versions(&document.name).await?,
+        until: document.valid_until.map_or_else(String::new, |end| profile.day_ending_at(end).to_string()),
         l: Layout::for_staff(&state, locale, &staff, Section::Documents, &document.name).await?,
         chunks: chunks.into_iter().map(|stored| stored.chunk).collect(),
         document,
@@ -201,8 +224,16 @@ pub(super) async fn confirm_deletion(
 }
 
 /// `POST /console/documents/{id}/delete`
-pub(super) async fn delete(State(state): State<ConsoleState>, Path(id): Path<i64>) -> PageResult<Response> {
+pub(super) async fn delete(
+    State(state): State<ConsoleState>,
+    staff: Staff,
+    Path(id): Path<i64>,
+) -> PageResult<Response> {
     let document = find(&state, id).await?;
+    if document.name == STAFF_ANSWERS {
+        // The next correction would bring them all back.
+        state.store.withdraw_staff_answers(&staff.user.name, Utc::now()).await?;
+    }
     state.store.delete_document(&document.name).await?;
     Ok(Redirect::to("/console/documents").into_response())
 }

@@ -13,6 +13,7 @@ use super::{
     texts::{Texts, fill, texts},
 };
 use crate::{
+    knowledge::ChunkKind,
     message::{Channel, Language, Timestamp},
     storage::{Role, User},
 };
@@ -45,6 +46,9 @@ pub(super) enum Section {
     Conversations,
     SetAside,
     Documents,
+    Corrections,
+    Gaps,
+    TestBench,
     People,
     None,
 }
@@ -62,6 +66,8 @@ pub(super) struct Layout {
     pub(super) waiting: i64,
     /// Messages that could not be read or answered.
     pub(super) set_aside: i64,
+    /// Answers of staff that wait for a merchant's decision.
+    pub(super) proposed: i64,
 }
 
 impl Layout {
@@ -76,6 +82,7 @@ impl Layout {
             user: None,
             waiting: 0,
             set_aside: 0,
+            proposed: 0,
         }
     }
 
@@ -89,8 +96,9 @@ impl Layout {
     ) -> PageResult<Self> {
         let waiting = state.store.conversation_counts().await?.waiting;
         let set_aside = state.store.set_aside_count().await?;
+        let proposed = state.store.proposed_count().await?;
         let user = Some(staff.user.clone());
-        Ok(Self { section, user, waiting, set_aside, ..Self::for_guest(locale, title) })
+        Ok(Self { section, user, waiting, set_aside, proposed, ..Self::for_guest(locale, title) })
     }
 
     pub(super) fn is(&self, section: Section) -> bool {
@@ -126,6 +134,14 @@ impl Layout {
             Role::Agent => self.t.role_agent,
             Role::Merchant => self.t.role_merchant,
             Role::Owner => self.t.role_owner,
+        }
+    }
+
+    pub(super) fn kind_name(&self, kind: &ChunkKind) -> &'static str {
+        match kind {
+            ChunkKind::Text => self.t.kind_text,
+            ChunkKind::Question => self.t.kind_question,
+            ChunkKind::Row => self.t.kind_row,
         }
     }
 

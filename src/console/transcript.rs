@@ -1,9 +1,11 @@
 //! A transcript as bubbles, and under each of the bot's the reasons for it.
 
+use std::collections::HashMap;
+
 use super::layout::{Layout, percent};
 use crate::{
     message::{Citation, Reply, Sentiment, Timestamp},
-    storage::{Author, StoredMessage},
+    storage::{AnswerState, Author, StoredMessage},
 };
 
 /// One message as the page shows it.
@@ -18,6 +20,8 @@ pub(super) struct Bubble {
     /// Sign and name of what the shopper's tap said.
     pub(super) rating: Option<(&'static str, &'static str)>,
     pub(super) why: Option<Why>,
+    /// Staff called it wrong: what became of that.
+    pub(super) wrong: Option<&'static str>,
 }
 
 /// A product that was shown.
@@ -55,9 +59,27 @@ pub(super) struct Passage {
     pub(super) read: Option<String>,
 }
 
-/// The messages of a transcript, in order.
-pub(super) fn bubbles(l: &Layout, messages: Vec<StoredMessage>) -> Vec<Bubble> {
-    messages.into_iter().map(|message| bubble(l, message)).collect()
+/// The messages of a transcript, in order; `wrong` are those that staff called wrong.
+pub(super) fn bubbles(
+    l: &Layout,
+    messages: Vec<StoredMessage>,
+    wrong: &HashMap<i64, Option<AnswerState>>,
+) -> Vec<Bubble> {
+    let with_state = |mut bubble: Bubble| {
+        bubble.wrong = wrong.get(&bubble.id).map(|state| state.map_or(l.t.wrong_marked, |state| state_name(l, state)));
+        bubble
+    };
+    messages.into_iter().map(|message| with_state(bubble(l, message))).collect()
+}
+
+/// What became of an answer of staff.
+pub(super) fn state_name(l: &Layout, state: AnswerState) -> &'static str {
+    match state {
+        AnswerState::Proposed => l.t.answer_proposed,
+        AnswerState::Live => l.t.answer_live,
+        AnswerState::Rejected => l.t.answer_rejected,
+        AnswerState::Withdrawn => l.t.answer_withdrawn,
+    }
 }
 
 fn bubble(l: &Layout, message: StoredMessage) -> Bubble {
@@ -77,6 +99,7 @@ fn bubble(l: &Layout, message: StoredMessage) -> Bubble {
         rating: message.rating.map(|good| if good { ("👍", l.t.rated_good) } else { ("👎", l.t.rated_bad) }),
         products: message.reply.iter().flat_map(products).collect(),
         why: message.reply.map(|reply| why(l, reply)),
+        wrong: None,
     }
 }
 
@@ -90,7 +113,7 @@ fn products(reply: &Reply) -> Vec<Product> {
     cards.collect()
 }
 
-fn why(l: &Layout, reply: Reply) -> Why {
+pub(super) fn why(l: &Layout, reply: Reply) -> Why {
     let summary = format!("{} · {}", readable(&reply.intent), route_name(l, &reply));
     let facts = facts(l, &reply);
     let trace = reply.trace;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use super::{
     FileKind, ReadError, TOKENS_MAX, chunks, detect_kind, read_document, read_events, read_orders, read_products,
@@ -18,7 +19,7 @@ use crate::{
     config::ShopProfile,
     inference::{Encoders, InferenceError},
     message::Timestamp,
-    storage::{DocumentWrite, StorageError, Store, StoredProduct},
+    storage::{DocumentRecord, DocumentWrite, StorageError, Store, StoredProduct},
     telemetry,
 };
 
@@ -96,12 +97,26 @@ pub struct Importer {
     store: Store,
     encoders: Encoders,
     media: Arc<Path>,
+    /// Held while the document of the staff's answers is made. tokio's Mutex, because it is held across awaits.
+    pub(super) staff_answers: Arc<Mutex<()>>,
+}
+
+/// A document as it was read.
+enum Read {
+    /// The shop has it already.
+    Unchanged(DocumentRecord),
+    /// It is new, or another version.
+    New(DocumentWrite),
 }
 
 impl Importer {
     /// An importer into `store`; pictures go to `media`.
     pub fn new(store: Store, encoders: Encoders, media: &Path) -> Self {
-        Self { store, encoders, media: Arc::from(media) }
+        Self { store, encoders, media: Arc::from(media), staff_answers: Arc::default() }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Reads a file from disk and imports it.
@@ -178,12 +193,41 @@ impl Importer {
     }
 
     async fn import_document(&self, name: &str, bytes: Vec<u8>, at: Timestamp) -> Result<FileReport, ImportError> {
+        match self.read(name, bytes, at).await? {
+            Read::Unchanged(known) => Ok(document_report(name, known.chunks as usize, true, known.notes)),
+            Read::New(write) => {
+                self.store.replace_document(&write).await?;
+                Ok(document_report(name, write.chunks.len(), false, write.notes))
+            }
+        }
+    }
+
+    /// Reads a file's bytes. A document is kept as a draft, whose row is returned, until somebody publishes it; everything
+    /// else is imported.
+    pub async fn draft_bytes(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        at: Timestamp,
+    ) -> Result<(FileReport, Option<i64>), ImportError> {
+        let kind = detect_kind(name, &bytes);
+        if name == "shop.toml" || is_picture(name) || !matches!(kind, FileKind::Document | FileKind::QuestionsAnswers) {
+            return Ok((self.import_bytes(name, bytes, None, at).await?, None));
+        }
+        match self.read(name, bytes, at).await.inspect_err(|_| telemetry::import_refused())? {
+            Read::Unchanged(known) => Ok((document_report(name, known.chunks as usize, true, known.notes), None)),
+            Read::New(write) => {
+                let draft = self.store.add_draft(&write).await?;
+                Ok((document_report(name, write.chunks.len(), false, write.notes), Some(draft)))
+            }
+        }
+    }
+
+    async fn read(&self, name: &str, bytes: Vec<u8>, at: Timestamp) -> Result<Read, ImportError> {
         let checksum = hex::encode(Sha256::new().chain_update([READER]).chain_update(&bytes).finalize());
-        let report =
-            |count, unchanged, notes| FileReport { name: name.to_owned(), kind: "documents", count, unchanged, notes };
         let known = self.store.documents().await?.into_iter().find(|document| document.name == name);
         if let Some(known) = known.filter(|known| known.checksum == checksum) {
-            return Ok(report(known.chunks as usize, true, known.notes));
+            return Ok(Read::Unchanged(known));
         }
         let size = bytes.len() as i64;
         let file = name.to_owned();
@@ -192,7 +236,7 @@ impl Importer {
             tokio::task::spawn_blocking(move || read_document(&file, &bytes)).await.map_err(|_| damaged(name))??;
         let passages = chunks(name, &document, &|text| self.encoders.main.count_tokens(text), TOKENS_MAX);
         let vectors = embed_chunks(&self.encoders, &passages).await?;
-        let write = DocumentWrite {
+        Ok(Read::New(DocumentWrite {
             name: name.to_owned(),
             title: document.title,
             language: document.language,
@@ -202,9 +246,7 @@ impl Importer {
             chunks: passages.into_iter().zip(vectors).collect(),
             encoder: encoder_label(&self.encoders),
             at,
-        };
-        self.store.replace_document(&write).await?;
-        Ok(report(write.chunks.len(), false, write.notes))
+        }))
     }
 
     async fn import_products(&self, products: Vec<Product>, at: Timestamp) -> Result<(), ImportError> {
@@ -250,6 +292,10 @@ impl Importer {
             .filter(|code| !code.is_empty())
             .unwrap_or_else(|| CURRENCY.to_owned()))
     }
+}
+
+fn document_report(name: &str, count: usize, unchanged: bool, notes: Vec<String>) -> FileReport {
+    FileReport { name: name.to_owned(), kind: "documents", count, unchanged, notes }
 }
 
 fn damaged(name: &str) -> ReadError {

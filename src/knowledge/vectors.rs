@@ -62,6 +62,15 @@ impl PartVector {
         }
         dot_bytes(&self.values, vector) * self.scale
     }
+
+    /// Dot product of two parts by the same encoder; 0 where lengths differ.
+    pub fn likeness(&self, other: &Self) -> f32 {
+        if self.values.len() != other.values.len() {
+            return 0.0;
+        }
+        let products = self.values.iter().zip(&other.values).map(|(a, b)| i32::from(*a) * i32::from(*b));
+        products.sum::<i32>() as f32 * self.scale * other.scale
+    }
 }
 
 /// The vectors of a passage.
@@ -131,6 +140,33 @@ fn parts_of(chunk: &Chunk, with_english: bool) -> Vec<(PartKind, String)> {
     }
     parts.extend(said);
     parts
+}
+
+/// The sentences of a passage, or its question, each with its vector by the main and by the English encoder. Empty where the
+/// vectors were made from other words.
+pub(super) fn sentences_with_vectors(
+    chunk: &Chunk,
+    vectors: &PassageVectors,
+) -> Vec<(String, PartVector, Option<PartVector>)> {
+    let with_english = vectors.parts.iter().any(|part| part.kind.is_english());
+    let texts = parts_of(chunk, with_english);
+    if !texts.iter().map(|(kind, _)| *kind).eq(vectors.parts.iter().map(|part| part.kind)) {
+        return Vec::new();
+    }
+    let of = |kinds: &'static [PartKind]| vectors.parts.iter().filter(move |part| kinds.contains(&part.kind));
+    let heading = chunk.heading.rsplit(HEADING_SEPARATOR).next().unwrap_or_default().trim();
+    let said = texts.iter().filter(|(kind, _)| matches!(kind, PartKind::Question | PartKind::Sentence));
+    let said = said.map(|(_, text)| text.strip_prefix(&format!("{heading}: ")).unwrap_or(text).to_owned());
+    let mut english = of(&[PartKind::EnglishSentence]).cloned();
+    let each: Vec<_> = said
+        .zip(of(&[PartKind::Question, PartKind::Sentence]))
+        .map(|(text, main)| (text, main.clone(), english.next()))
+        .collect();
+    if !each.is_empty() {
+        return each;
+    }
+    let whole = PartVector::new(PartKind::Sentence, &vectors.whole);
+    vec![(chunk.text.clone(), whole, of(&[PartKind::EnglishWhole]).next().cloned())]
 }
 
 /// Part vectors as they are stored: for each its kind, its length, its scale and its numbers, little-endian.

@@ -1,6 +1,6 @@
 //! Documents and their chunks.
 
-use sqlx::Row;
+use sqlx::{Row, any::AnyRow};
 
 use super::{
     Result, Store, embedding_from_bytes, embedding_to_bytes, from_json, millis, parse_language, timestamp, to_json,
@@ -59,6 +59,10 @@ pub struct DocumentRecord {
     pub chunks: i64,
     /// When it was imported.
     pub imported_at: Timestamp,
+    /// From then on it is not quoted.
+    pub valid_until: Option<Timestamp>,
+    /// That has come.
+    pub expired: bool,
 }
 
 /// A chunk in the store.
@@ -75,16 +79,20 @@ pub struct StoredChunk {
 }
 
 impl Store {
-    /// Puts a document in the place of the one of the same name; passages that it no longer has are gone.
+    /// Puts a document in the place of the one of the same name, which is kept as an earlier version; passages that it no
+    /// longer has are gone. A date until which it is valid stays, unless it has come.
     pub async fn replace_document(&self, document: &DocumentWrite) -> Result<DocumentRecord> {
         let mut tx = self.write().await?;
+        tx.keep_version(&document.name).await?;
+        tx.forget_old_versions(&document.name).await?;
         let row = sqlx::query(
             "INSERT INTO documents (name, title, language, checksum, version, bytes, notes_json, imported_at)
              VALUES ($1, $2, $3, $4, 1, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET title = excluded.title, language = excluded.language,
                  checksum = excluded.checksum, version = documents.version + 1, bytes = excluded.bytes,
-                 notes_json = excluded.notes_json, imported_at = excluded.imported_at
-             RETURNING id, version",
+                 notes_json = excluded.notes_json, imported_at = excluded.imported_at,
+                 valid_until = CASE WHEN documents.expired = 1 THEN NULL ELSE documents.valid_until END, expired = 0
+             RETURNING id, version, valid_until",
         )
         .bind(&document.name)
         .bind(document.title.as_deref())
@@ -125,6 +133,8 @@ impl Store {
             notes: document.notes.clone(),
             chunks: document.chunks.len() as i64,
             imported_at: document.at,
+            valid_until: valid_until(&row)?,
+            expired: false,
         })
     }
 
@@ -144,9 +154,45 @@ impl Store {
         tx.commit().await
     }
 
-    /// Takes a document out; `false` when there is none of this name.
+    /// Says until when a document is quoted; `None`: without end. `false` when there is no such document.
+    pub async fn set_valid_until(&self, id: i64, until: Option<Timestamp>, now: Timestamp) -> Result<bool> {
+        let mut tx = self.write().await?;
+        let changed = sqlx::query("UPDATE documents SET valid_until = $2, expired = $3 WHERE id = $1")
+            .bind(id)
+            .bind(until.map(millis))
+            .bind(i64::from(until.is_some_and(|until| until <= now)))
+            .execute(&mut *tx.connection)
+            .await?;
+        tx.knowledge_changed().await?;
+        tx.commit().await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    /// Notes which documents are not valid any more at `now`. Nothing is written where none has become so.
+    pub async fn expire_documents(&self, now: Timestamp) -> Result<()> {
+        let due = sqlx::query("SELECT COUNT(*) AS due FROM documents WHERE valid_until <= $1 AND expired = 0")
+            .bind(millis(now))
+            .fetch_one(&self.pool)
+            .await?;
+        if due.try_get::<i64, _>("due")? == 0 {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE documents SET expired = 1 WHERE valid_until <= $1")
+            .bind(millis(now))
+            .execute(&mut *tx.connection)
+            .await?;
+        tx.knowledge_changed().await?;
+        tx.commit().await
+    }
+
+    /// Takes a document out with its earlier versions; `false` when there is none of this name.
     pub async fn delete_document(&self, name: &str) -> Result<bool> {
         let mut tx = self.write().await?;
+        sqlx::query("DELETE FROM kept_documents WHERE name = $1 AND state = 'version'")
+            .bind(name)
+            .execute(&mut *tx.connection)
+            .await?;
         sqlx::query("DELETE FROM chunks WHERE document_id IN (SELECT id FROM documents WHERE name = $1)")
             .bind(name)
             .execute(&mut *tx.connection)
@@ -179,17 +225,20 @@ impl Store {
                     notes: from_json("note", row.try_get("notes_json")?)?,
                     chunks: row.try_get("chunk_count")?,
                     imported_at: timestamp(row, "imported_at")?,
+                    valid_until: valid_until(row)?,
+                    expired: row.try_get::<i64, _>("expired")? == 1,
                 })
             })
             .collect()
     }
 
-    /// All chunks, document by document in reading order; of one document when `document` is given.
+    /// The chunks of one document in reading order, or all that may be quoted, document by document: those of documents
+    /// that are not valid any more are left out.
     pub async fn chunks(&self, document: Option<&str>) -> Result<Vec<StoredChunk>> {
         let rows = sqlx::query(
             "SELECT documents.name, chunks.chunk_json, chunks.encoder, chunks.embedding, chunks.parts
              FROM chunks JOIN documents ON documents.id = chunks.document_id
-             WHERE $1 = '' OR documents.name = $1
+             WHERE ($1 = '' AND documents.expired = 0) OR documents.name = $1
              ORDER BY documents.id, chunks.ordinal",
         )
         .bind(document.unwrap_or_default())
@@ -211,4 +260,8 @@ impl Store {
             })
             .collect()
     }
+}
+
+fn valid_until(row: &AnyRow) -> Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<i64>, _>("valid_until")?.and_then(Timestamp::from_timestamp_millis))
 }

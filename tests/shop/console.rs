@@ -3,6 +3,7 @@
 mod access;
 mod browser;
 mod inbox;
+mod knowledge;
 mod pages;
 
 use std::{
@@ -19,10 +20,11 @@ use reqwest::{
 };
 use shoptalk::{
     config::HandoffConfig,
-    console::{self, ConsoleState, UploadFn, UploadReport},
+    console::{self, AskFn, ConsoleState, Knowledge, UploadFn, UploadReport},
     conversation::Conversation,
     desk::Desk,
-    knowledge::{Chunk, ChunkKind, vectors::PassageVectors},
+    inference::{Embedder, Encoders},
+    knowledge::{Chunk, ChunkKind, import::Importer, meanings::Meanings, vectors::PassageVectors},
     live::LiveHub,
     message::{Channel, Citation, Inbound, Language, LatencyMs, Origin, PassageTrace, Reply, Route, Sentiment, Trace},
     prompts::Prompts,
@@ -44,6 +46,7 @@ struct TestConsole {
     store: Store,
     live: LiveHub,
     shutdown: CancellationToken,
+    importer: Importer,
     dir: TempDir,
 }
 
@@ -55,28 +58,22 @@ impl TestConsole {
         let shutdown = CancellationToken::new();
         let prompts = Arc::new(Prompts::load(None).unwrap());
         let desk = Desk::new(store.clone(), live.clone(), prompts, HandoffConfig::default());
-        let state =
-            ConsoleState::new(store.clone(), live.clone(), desk, fake_upload(), fake_health(), shutdown.clone());
-        let service = console::router(state).into_make_service_with_connect_info::<SocketAddr>();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { address, store, live, shutdown, dir }
+        let encoders = Encoders { main: Embedder::hashed(256), english: None };
+        let importer = Importer::new(store.clone(), encoders.clone(), dir.path());
+        let meanings = Meanings::new(encoders);
+        let knowledge = Knowledge { upload: fake_upload(), ask: fake_ask(), importer: importer.clone(), meanings };
+        let state = ConsoleState::new(store.clone(), live.clone(), desk, knowledge, fake_health(), shutdown.clone());
+        let address = serve(console::router(state)).await;
+        Self { address, store, live, shutdown, importer, dir }
     }
 
     fn visitor(&self) -> Visitor {
-        let client = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        Visitor { origin: format!("http://{}", self.address), client, cookie: String::new() }
+        Visitor::to(self.address)
     }
 
     /// Somebody with this role, logged in.
     async fn logged_in(&self, role: Role) -> Visitor {
-        let email = format!("{}@shop.example", role.as_str());
-        self.store.add_user(&email, "Ana", role, &PASSWORD_HASH, Utc::now()).await.unwrap();
-        let mut visitor = self.visitor();
-        let response = visitor.log_in(&email, PASSWORD).await;
-        assert_eq!(response.status(), StatusCode::SEE_OTHER);
-        visitor
+        Visitor::logged_in(self.address, &self.store, role).await
     }
 
     /// One turn in a chat; returns the conversation's id.
@@ -86,17 +83,7 @@ impl TestConsole {
 
     async fn turn_of(&self, conversation: &Conversation, text: &str, reply: &Reply) -> i64 {
         let (channel, chat) = (conversation.channel, conversation.chat.as_str());
-        let inbound = Inbound {
-            channel,
-            chat: chat.to_owned(),
-            update_id: format!("{text}{}", reply.text),
-            text: text.to_owned(),
-            customer: None,
-            language_hint: None,
-            received_at: Utc::now(),
-            attachments: Vec::new(),
-            origin: Origin::default(),
-        };
+        let inbound = inbound(conversation, &format!("{text}{}", reply.text), text);
         let inbox_id = self.store.accept(&inbound).await.unwrap().unwrap();
         let outcome = TurnOutcome { inbox_id, conversation, shopper_text: text, reply: Some(reply), at: Utc::now() };
         self.store.commit_turn(&outcome).await.unwrap();
@@ -130,6 +117,34 @@ impl TestConsole {
     }
 }
 
+fn inbound(conversation: &Conversation, update_id: &str, text: &str) -> Inbound {
+    Inbound {
+        channel: conversation.channel,
+        chat: conversation.chat.clone(),
+        update_id: update_id.to_owned(),
+        text: text.to_owned(),
+        customer: None,
+        language_hint: None,
+        received_at: Utc::now(),
+        attachments: Vec::new(),
+        origin: Origin::default(),
+    }
+}
+
+/// Serves pages on a port of their own.
+async fn serve(router: axum::Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    address
+}
+
+/// A bot that says how it was asked.
+fn fake_ask() -> AskFn {
+    Arc::new(|question| Box::pin(async move { Ok(reply(&format!("You asked: {question}"))) }))
+}
+
 /// A shop whose chat model could not be loaded.
 fn fake_health() -> HealthFn {
     let chat_model = ModelState::Failed("the file is <b>short</b>".to_owned());
@@ -156,6 +171,7 @@ fn fake_upload() -> UploadFn {
                 kind: "document".to_owned(),
                 summary,
                 notes: vec!["A picture was left out.".to_owned()],
+                draft: None,
             })
         })
     })
@@ -169,6 +185,21 @@ struct Visitor {
 }
 
 impl Visitor {
+    fn to(address: SocketAddr) -> Self {
+        let client = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        Self { origin: format!("http://{address}"), client, cookie: String::new() }
+    }
+
+    /// Somebody with this role, logged in.
+    async fn logged_in(address: SocketAddr, store: &Store, role: Role) -> Self {
+        let email = format!("{}@shop.example", role.as_str());
+        store.add_user(&email, "Ana", role, &PASSWORD_HASH, Utc::now()).await.unwrap();
+        let mut visitor = Self::to(address);
+        let response = visitor.log_in(&email, PASSWORD).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        visitor
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.origin)).header("cookie", &self.cookie)
     }
