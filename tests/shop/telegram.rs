@@ -2,7 +2,10 @@
 
 mod native;
 
-use std::{path::PathBuf, time::{Duration, Instant}};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use serde_json::json;
