@@ -5,7 +5,9 @@
 //! a row. To lose nothing by that, both are numbers of 16 bits, given to the unit as two bytes; of the four products of
 //! bytes that of both lower ones is left out, which is 2^-16 of the largest.
 
-use std::{arch::asm, arch::x86_64::*, sync::OnceLock};
+#[allow(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
+use std::arch::x86_64::*;
+use std::{arch::asm, sync::OnceLock};
 
 use super::{KernelError, Processor};
 
