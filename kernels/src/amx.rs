@@ -2,9 +2,12 @@
 //! step, of bytes with signs.
 //!
 //! Sums run over all inputs of a row before anything is scaled, so weights have one scale a column and activations one
-//! a row. To lose nothing by that, an activation is a number of 16 bits, given to the unit as two bytes.
+//! a row. To lose nothing by that, both are numbers of 16 bits, given to the unit as two bytes; of the four products of
+//! bytes that of both lower ones is left out, which is 2^-16 of the largest.
 
-use std::{arch::asm, arch::x86_64::*, sync::OnceLock};
+#[allow(clippy::wildcard_imports, reason = "an instruction set has hundreds of names")]
+use std::arch::x86_64::*;
+use std::{arch::asm, sync::OnceLock};
 
 use super::{KernelError, Processor};
 
@@ -16,15 +19,18 @@ const PAIR: usize = 2 * COLUMNS;
 /// Inputs of a step: a tile row is 64 bytes.
 const STEP: usize = 64;
 const TILE_BYTES: usize = ROWS * STEP;
-/// The largest activation of a row becomes this, and its upper byte 127.
+/// Tiles of weights of a step.
+const WEIGHT_TILES: usize = 4;
+/// The largest number of a row becomes this, and its upper byte 127.
 const LARGEST: f32 = 127.0 * 256.0;
 
-/// Weights of a dense layer, one byte each, and a scale for every output.
+/// Weights of a dense layer, two bytes each, and a scale for every output.
 #[derive(Debug)]
 pub(super) struct AmxMatrix {
     outputs: usize,
     inputs: usize,
-    /// Pairs of tiles: for each 32 columns and 64 inputs two tiles of `[group of 4 inputs][column][input]`.
+    /// For each 32 columns and 64 inputs four tiles of `[group of 4 inputs][column][input]`: the upper bytes of both
+    /// halves of the columns, then the lower ones.
     bytes: Vec<Line>,
     /// One a column, padded to whole pairs.
     scales: Vec<f32>,
@@ -81,7 +87,7 @@ pub(super) fn is_suited(outputs: usize, inputs: usize) -> bool {
 }
 
 impl AmxMatrix {
-    /// Rounds `outputs` rows of `inputs` weights to bytes: the largest of a row becomes 127.
+    /// Rounds `outputs` rows of `inputs` weights: the upper byte of the largest of a row becomes 127.
     ///
     /// Errors: shapes that are not suited, and weights or biases that are not numbers.
     pub(super) fn new(outputs: usize, inputs: usize, weights: &[f32], bias: &[f32]) -> Result<Self, KernelError> {
@@ -92,15 +98,19 @@ impl AmxMatrix {
             return Err(KernelError::NotANumber);
         }
         let mut scales = vec![0.0; outputs];
-        let mut bytes = vec![Line([0; STEP]); outputs * inputs / STEP];
+        let mut bytes = vec![Line([0; STEP]); 2 * outputs * inputs / STEP];
         for (column, row) in weights.chunks_exact(inputs).enumerate() {
             let largest = row.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
             scales[column] = largest / 127.0;
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
             for (input, weight) in row.iter().enumerate() {
-                let tile = (column / PAIR * (inputs / STEP) + input / STEP) * 2 + column % PAIR / COLUMNS;
-                let line = &mut bytes[tile * ROWS + input % STEP / 4];
-                line.0[column % COLUMNS * 4 + input % 4] = (weight * inverse).round() as i8;
+                let whole = (weight * inverse).round() as i32;
+                let upper = (whole + 128) >> 8;
+                let tile = (column / PAIR * (inputs / STEP) + input / STEP) * WEIGHT_TILES + column % PAIR / COLUMNS;
+                for (tile, byte) in [(tile, upper), (tile + 2, whole - (upper << 8))] {
+                    let line = &mut bytes[tile * ROWS + input % STEP / 4];
+                    line.0[column % COLUMNS * 4 + input % 4] = byte as i8;
+                }
             }
         }
         Ok(Self { outputs, inputs, bytes, scales, bias: bias.to_vec() })
@@ -234,7 +244,7 @@ impl Job<'_> {
     unsafe fn run(&self, pair: usize) {
         let Self { matrix, input, to } = self;
         let steps = input.inputs / STEP;
-        let weights = matrix.bytes[pair * steps * 2 * ROWS..].as_ptr();
+        let weights = matrix.bytes[pair * steps * WEIGHT_TILES * ROWS..].as_ptr();
         let scales: [__m512; 2] = std::array::from_fn(|half| {
             // SAFETY: there are scales for whole pairs.
             unsafe { _mm512_loadu_ps(matrix.scales[pair * PAIR + half * COLUMNS..].as_ptr()) }
@@ -243,14 +253,14 @@ impl Job<'_> {
             // SAFETY: as above.
             unsafe { _mm512_loadu_ps(matrix.bias[pair * PAIR + half * COLUMNS..].as_ptr()) }
         });
-        // Sums of the upper and the lower bytes with the first 16 columns, then with the others, of two blocks of rows:
+        // Sums of the upper bytes and of the others with the first 16 columns, then with the rest, of two blocks of rows:
         // those of the block before are scaled while the unit works, which has nothing to do with vectors.
         let mut sums = [[[[Line([0; STEP]); ROWS]; 2]; 2]; 2];
         let blocks = input.rows.div_ceil(ROWS);
         for block in 0..=blocks {
             if block < blocks {
                 let rows = input.lines[block * steps * 2 * ROWS..].as_ptr();
-                // SAFETY: both pointers have `steps` times two tiles behind them, there is one step at least, and the sums of
+                // SAFETY: the pointers have `steps` times two and four tiles behind them, there is one step at least, and the sums of
                 // a block are four tiles. What lies ahead of the rows is only asked for.
                 unsafe {
                     asm!(
@@ -264,14 +274,18 @@ impl Job<'_> {
                         "tdpbssd tmm0, tmm4, tmm6",
                         "tileloadd tmm5, [{rows} + {line} * 1 + 1024]",
                         "tdpbssd tmm1, tmm5, tmm6",
-                        "tileloadd tmm7, [{weights} + {line} * 1 + 1024]",
-                        "tdpbssd tmm2, tmm4, tmm7",
-                        "tdpbssd tmm3, tmm5, tmm7",
+                        "tileloadd tmm6, [{weights} + {line} * 1 + 1024]",
+                        "tdpbssd tmm2, tmm4, tmm6",
+                        "tdpbssd tmm3, tmm5, tmm6",
+                        "tileloadd tmm7, [{weights} + {line} * 1 + 2048]",
+                        "tdpbssd tmm1, tmm4, tmm7",
+                        "tileloadd tmm7, [{weights} + {line} * 1 + 3072]",
+                        "tdpbssd tmm3, tmm4, tmm7",
                         ".irp at, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960, 1024, 1088, 1152, 1216, 1280, 1344, 1408, 1472, 1536, 1600, 1664, 1728, 1792, 1856, 1920, 1984",
                         "prefetcht0 [{rows} + \\at + 4096]",
                         ".endr",
                         "add {rows}, 2048",
-                        "add {weights}, 2048",
+                        "add {weights}, 4096",
                         "dec {steps}",
                         "jnz 2b",
                         "tilestored [{sums} + {line} * 1], tmm0",

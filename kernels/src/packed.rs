@@ -91,6 +91,7 @@ impl PackedMatrix {
 
     /// The same weights in `Q4_0`: the largest of 32 becomes -8 steps, and an error is at most half a step but for
     /// weights that come near it with the other sign, where it is one step at most.
+    #[must_use]
     pub fn in_four_bits(&self) -> Self {
         let format = Format::Q4_0;
         let (tile_bytes, inputs) = (format.tile_bytes(self.inputs), self.inputs);

@@ -102,8 +102,9 @@ impl Screen {
         let largest: Vec<f32> = largest.collect();
         let least = largest.iter().zip(&margins).map(|(largest, margin)| largest - margin).fold(f32::MIN, f32::max);
         for ((near, largest), margin) in near.iter_mut().zip(&largest).zip(&margins) {
-            // Not less, so that what is not a number is looked at again.
-            *near |= !(largest + margin < least);
+            // What is not a number is looked at again, too.
+            let is_less = largest + margin < least;
+            *near |= !is_less;
         }
     }
 }

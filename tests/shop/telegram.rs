@@ -2,7 +2,10 @@
 
 mod native;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use serde_json::json;
@@ -157,6 +160,37 @@ async fn a_pressed_button_says_its_text() {
     assert_eq!(asked(&setup.transcript(ADA).await), ["Where is my order?"]);
     let answered = setup.telegram.calls("answerCallbackQuery");
     assert_eq!(answered.iter().map(|call| &call.params["callback_query_id"]).collect::<Vec<_>>(), ["query-1"]);
+}
+
+/// Prints how long people see their button spin: from the press until its acknowledgement has reached Telegram.
+#[tokio::test]
+async fn every_pressed_button_is_acknowledged_once_while_others_are_answered() {
+    const PRESSES: i64 = 60;
+    let setup = Setup::new().await;
+    let shop = setup.start().await;
+    let mut pressed = Vec::new();
+    for press in 0..PRESSES {
+        pressed.push(Instant::now());
+        setup.telegram.press(ADA + 1_000 + press % 20, &format!("query-{press}"), "=Where is my order?");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let answered = eventually("every button is acknowledged", || {
+        let calls = setup.telegram.calls("answerCallbackQuery");
+        std::future::ready((calls.len() >= PRESSES as usize).then_some(calls))
+    })
+    .await;
+    setup.finish(shop).await;
+    assert_eq!(setup.telegram.calls("answerCallbackQuery").len(), PRESSES as usize);
+    let mut waits: Vec<Duration> = (0..PRESSES as usize)
+        .map(|press| {
+            let id = format!("query-{press}");
+            let call = answered.iter().find(|call| call.params["callback_query_id"] == id);
+            call.unwrap_or_else(|| panic!("{id} is acknowledged")).at - pressed[press]
+        })
+        .collect();
+    waits.sort_unstable();
+    let [half, most] = [waits.len() / 2, waits.len() * 95 / 100].map(|at| waits[at].as_millis());
+    println!("buttons are acknowledged after {half} ms (p50), {most} ms (p95)");
 }
 
 #[tokio::test]
