@@ -190,7 +190,7 @@ pub(super) async fn print(
     let with_notes = !query.notes.is_empty();
     let mut messages = state.store.messages(id, 0).await?;
     messages.retain(|message| with_notes || message.author.is_public());
-    let bubbles = bubbles(&l, messages);
+    let bubbles = bubbles(&l, messages, &state.store.wrong_replies(id).await?);
     let printed =
         PrintPage { l, id, name, channel: conversation.channel, chat: conversation.chat, with_notes, bubbles };
     render(StatusCode::OK, &printed)
