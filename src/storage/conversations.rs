@@ -283,6 +283,17 @@ impl Store {
             .collect()
     }
 
+    /// Whether something that was said in a chat is not delivered yet.
+    pub async fn awaits_delivery(&self, channel: Channel, chat: &str) -> Result<bool> {
+        let row =
+            sqlx::query("SELECT 1 AS waits FROM outbox WHERE channel = $1 AND chat = $2 AND state = 'pending' LIMIT 1")
+                .bind(channel.as_str())
+                .bind(chat)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
     /// Notes that replies were delivered.
     pub async fn outbox_sent(&self, outbox_ids: &[i64]) -> Result<()> {
         let mut tx = self.write().await?;

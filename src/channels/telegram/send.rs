@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     api::{Api, CALL_TIMEOUT, Failure},
-    backoff, cards, chat_of,
+    backoff, cards, chat_of, conversation_key,
     pace::Pace,
     photo,
     render::{Part, Rendered, render},
@@ -148,7 +148,7 @@ impl Sender {
                     self.typing.show(&self.pace);
                     false
                 }
-                event = self.streams.event() => self.streamed(event),
+                event = self.streams.event() => self.streamed(event).await,
             };
             if look {
                 look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
@@ -290,9 +290,16 @@ impl Sender {
     }
 
     /// Shows more of a reply in the making, or notes how that went; `true` when a delivery may have waited for it.
-    fn streamed(&mut self, event: StreamEvent) -> bool {
+    async fn streamed(&mut self, event: StreamEvent) -> bool {
         match event {
             StreamEvent::Due => {
+                // While an earlier reply may still be sent, once more perhaps, nothing of the next one stands before it.
+                for chat in self.streams.first_due() {
+                    let key = conversation_key(self.bot_id, chat);
+                    if self.store.awaits_delivery(Channel::Telegram, &key).await.unwrap_or(true) {
+                        self.streams.hold(chat);
+                    }
+                }
                 self.streams.show(&mut self.pace);
                 false
             }

@@ -161,6 +161,20 @@ impl Streams {
         }
     }
 
+    /// Chats in which the first words of a reply are due.
+    pub(super) fn first_due(&self) -> Vec<i64> {
+        let now = Instant::now();
+        let is_due = |stream: &Stream| stream.shown == 0 && stream.wants_showing() && stream.next <= now;
+        self.chats.iter().filter(|(_, stream)| is_due(stream)).map(|(chat, _)| *chat).collect()
+    }
+
+    /// Shows nothing of the reply to `chat` for a while.
+    pub(super) fn hold(&mut self, chat: i64) {
+        if let Some(stream) = self.chats.get_mut(&chat) {
+            stream.next = Instant::now() + EVERY;
+        }
+    }
+
     /// Shows what is due, as far as the pace allows.
     pub(super) fn show(&mut self, pace: &mut Pace) {
         let now = Instant::now();

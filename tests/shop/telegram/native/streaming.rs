@@ -96,3 +96,20 @@ async fn where_the_server_has_drafts_a_reply_in_the_making_is_one() {
     let draft = &setup.telegram.calls("sendMessageDraft")[0].params;
     assert!(draft["draft_id"].as_i64().unwrap() != 0 && draft["text"] == "您可以在三十天内退货。");
 }
+
+#[tokio::test]
+async fn nothing_of_a_reply_is_shown_before_the_reply_before_it_is_delivered() {
+    let setup = Setup::new().await;
+    // Telegram has the first reply, and the bot does not know it; its second try fails.
+    setup.telegram.order("sendMessage", Fault::Cut);
+    setup.telegram.order("sendMessage", Fault::Status(502));
+    let inside = setup.start_inside().await;
+    setup.bot_said(ADA, &reply("Boots have sixty days.", Language::En)).await;
+    inside.app.live.announce(Channel::Telegram, &key(ADA), shoptalk::live::LiveEvent::Changed);
+    eventually("the first try", || std::future::ready((setup.telegram.tries(ADA).len() == 1).then_some(()))).await;
+    inside.words(ADA, "You have thirty days for a tent.");
+    let screen = setup.wait_for_screen(ADA, "both", |screen| screen.iter().any(|m| m.text.contains("tent"))).await;
+    inside.end().await;
+    let texts: Vec<&str> = screen.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["Boots have sixty days.", "Boots have sixty days.", "You have thirty days for a tent."]);
+}
