@@ -33,7 +33,7 @@ impl Dense {
     /// Errors: another number of biases than outputs, and some that are not numbers.
     pub fn new(processor: &Processor, matrix: PackedMatrix, bias: &[f32]) -> Result<Self, KernelError> {
         #[cfg(target_arch = "x86_64")]
-        if processor.tier() == Tier::Amx && amx::is_suited(matrix.outputs(), matrix.inputs()) {
+        if is_for_unit(processor, matrix.outputs(), matrix.inputs()) {
             let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
             let mut weights = vec![0.0; outputs * inputs];
             weights.chunks_exact_mut(inputs).enumerate().for_each(|(row, to)| matrix.dequantize_row(row, to));
@@ -42,6 +42,23 @@ impl Dense {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = processor;
         Ok(Self(Kind::Blocks(Linear::new(matrix, Some(bias))?)))
+    }
+
+    /// A layer of `outputs` rows of `inputs` weights: 16 bits of them on the matrix unit, else 8.
+    ///
+    /// Errors: as for `new` and `PackedMatrix::from_f32`.
+    pub fn from_f32(
+        processor: &Processor,
+        outputs: usize,
+        inputs: usize,
+        weights: &[f32],
+        bias: &[f32],
+    ) -> Result<Self, KernelError> {
+        #[cfg(target_arch = "x86_64")]
+        if is_for_unit(processor, outputs, inputs) {
+            return Ok(Self(Kind::Unit(AmxMatrix::new(outputs, inputs, weights, bias)?)));
+        }
+        Self::new(processor, PackedMatrix::from_f32(outputs, inputs, weights)?, bias)
     }
 
     /// Length of an input row.
@@ -61,6 +78,11 @@ impl Dense {
             Kind::Unit(matrix) => matrix.outputs(),
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_for_unit(processor: &Processor, outputs: usize, inputs: usize) -> bool {
+    processor.tier() == Tier::Amx && amx::is_suited(outputs, inputs)
 }
 
 /// Applies several layers to the same rows of `values`; each writes its `rows * outputs` results.

@@ -113,15 +113,15 @@ impl BertWeights {
             let problem = format!("has the shape {:?}, not {outputs} x {inputs}", entry.shape);
             return Err(InferenceError::failed(&weight, problem));
         }
-        let matrix = if entry.format == Format::Q4_0 {
+        let bias = self.values(&format!("{name}.bias"))?;
+        let layer = if entry.format == Format::Q4_0 {
             let mut data = vec![0; entry.format.bytes(outputs * inputs)];
             self.read_at(&weight, entry.offset, &mut data)?;
             PackedMatrix::from_ggml(shoptalk_kernels::Format::Q4_0, outputs, inputs, &data)
+                .and_then(|matrix| Dense::new(processor, matrix, &bias))
         } else {
-            PackedMatrix::from_f32(outputs, inputs, &self.values(&weight)?)
+            Dense::from_f32(processor, outputs, inputs, &self.values(&weight)?, &bias)
         };
-        let bias = self.values(&format!("{name}.bias"))?;
-        let layer = matrix.and_then(|matrix| Dense::new(processor, matrix, &bias));
         layer.map_err(|error| InferenceError::failed(name, error))
     }
 
