@@ -19,7 +19,10 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use teloxide_core::types::LinkPreviewOptions;
 use tokio::{
-    sync::broadcast::error::RecvError,
+    sync::broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -148,7 +151,11 @@ impl Sender {
                     self.typing.show(&self.pace);
                     false
                 }
-                event = self.streams.event() => self.streamed(event).await,
+                event = self.streams.event() => {
+                    // Words that were heard late may belong to a reply that is made, and delivered, by now.
+                    let is_made = self.catch_up(&mut live);
+                    self.streamed(event).await || is_made
+                }
             };
             if look {
                 look_at = tokio::time::Instant::now() + self.start_due(&mut sends).await;
@@ -376,6 +383,18 @@ impl Sender {
         self.parts_sent.remove(&outbox_id);
         if let Err(error) = self.store.outbox_failed(outbox_id, why, Utc::now(), None).await {
             tracing::error!(outbox_id, %error, "a reply that is given up cannot be noted");
+        }
+    }
+
+    /// Hears everything that was announced by now; `true` when the outbox may have changed.
+    fn catch_up(&mut self, live: &mut Receiver<Live>) -> bool {
+        let mut is_changed = false;
+        loop {
+            is_changed |= match live.try_recv() {
+                Ok(event) => self.hear(Ok(event)),
+                Err(TryRecvError::Lagged(missed)) => self.hear(Err(RecvError::Lagged(missed))),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return is_changed,
+            };
         }
     }
 

@@ -129,13 +129,13 @@ impl Streams {
     /// What the shopper sees of the reply that is now delivered to `chat`; it is the caller's from here on.
     pub(super) fn earlier(&mut self, chat: i64) -> Earlier {
         match self.chats.get(&chat) {
-            Some(Stream { ended: true, under_way: true, .. }) => Earlier::UnderWay,
-            Some(Stream { ended: true, message: Some(id), text, shown, .. }) => {
+            // Whether the end of the reply was heard of does not matter: nothing is shown while an earlier one waits.
+            Some(Stream { under_way: true, .. }) => Earlier::UnderWay,
+            Some(Stream { message: Some(id), text, shown, .. }) => {
                 let earlier = Earlier::Message { id: *id, text: text[..*shown].to_owned() };
                 self.chats.remove(&chat);
                 earlier
             }
-            // What goes out is an older message, and the reply is still being made.
             _ => Earlier::Nothing,
         }
     }

@@ -113,3 +113,16 @@ async fn nothing_of_a_reply_is_shown_before_the_reply_before_it_is_delivered() {
     let texts: Vec<&str> = screen.iter().map(|message| message.text.as_str()).collect();
     assert_eq!(texts, ["Boots have sixty days.", "Boots have sixty days.", "You have thirty days for a tent."]);
 }
+
+#[tokio::test]
+async fn a_reply_that_is_delivered_before_its_end_is_heard_of_is_shown_once() {
+    let setup = Setup::new().await;
+    let inside = setup.start_inside().await;
+    inside.words(ADA, "You have thirty days.");
+    let begun = setup.latest(ADA, 1).await;
+    let whole = "You have thirty days. Keep the receipt.";
+    setup.bot_said(ADA, &reply(whole, Language::En)).await;
+    let done = setup.wait_for_screen(ADA, "the reply", |screen| screen.iter().any(|m| m.text == whole)).await;
+    inside.end().await;
+    assert_eq!((done.len(), done[0].id), (1, begun.id), "{done:?}");
+}
