@@ -807,8 +807,10 @@ fn best_two(found: &[Found], language: Language) -> Vec<&Found> {
     let best = found.first().map_or(0.0, |found| found.score);
     let readable = |found: &Found| found.passage.chunk.language == language;
     let alone = taught::leads(found);
+    // What staff wrote answers its own question and adds nothing to others.
+    let fits = |found: &Found| !alone && !taught::is_by_staff(found);
     let second =
-        |found: &&Found| !alone && found.score >= SECOND && best - found.score <= SECOND_WITHIN && readable(found);
+        |found: &&Found| fits(found) && found.score >= SECOND && best - found.score <= SECOND_WITHIN && readable(found);
     found.iter().take(1).chain(found.iter().skip(1).take(1).filter(second)).collect()
 }
 

@@ -12,8 +12,7 @@ const ALIKE: f32 = 0.93;
 
 /// The staff's answer to this very question, in the same or nearly the same words.
 pub(super) fn taught<'a>(asked: &'a Asked<'_>) -> Option<&'a Found> {
-    let by_staff =
-        |found: &&Found| found.passage.document == STAFF_ANSWERS && found.passage.chunk.language == asked.language;
+    let by_staff = |found: &&Found| is_by_staff(found) && found.passage.chunk.language == asked.language;
     let (text, completed) = (asked.text(), asked.question());
     let is_the_same = |found: &&Found| {
         let question = found.passage.chunk.question.as_deref().unwrap_or_default();
@@ -28,5 +27,10 @@ pub(super) fn taught<'a>(asked: &'a Asked<'_>) -> Option<&'a Found> {
 
 /// Whether the best passage is an answer of staff.
 pub(super) fn leads(found: &[Found]) -> bool {
-    found.first().is_some_and(|best| best.passage.document == STAFF_ANSWERS)
+    found.first().is_some_and(is_by_staff)
+}
+
+/// Whether staff wrote the passage as an answer to a question.
+pub(super) fn is_by_staff(found: &Found) -> bool {
+    found.passage.document == STAFF_ANSWERS
 }
