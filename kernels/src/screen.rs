@@ -97,7 +97,9 @@ impl Screen {
             let square: f32 = values.iter().map(|value| value * value).sum();
             margins.iter_mut().zip(variances).for_each(|(margin, variance)| *margin += variance * square);
         }
-        margins.iter_mut().for_each(|margin| *margin = DEVIATIONS * margin.sqrt());
+        for margin in &mut margins {
+            *margin = DEVIATIONS * margin.sqrt();
+        }
         let largest = rough.chunks(TILE).map(|rough| rough.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let largest: Vec<f32> = largest.collect();
         let least = largest.iter().zip(&margins).map(|(largest, margin)| largest - margin).fold(f32::MIN, f32::max);
