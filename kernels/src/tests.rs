@@ -120,7 +120,7 @@ proptest! {
         let mut values = numbers(seed ^ 9, rows * inputs);
         values[seed as usize % (rows * inputs)] *= spike as f32;
         let weights: Vec<Vec<f32>> = (0..).zip(&outputs).map(|(index, outputs)| numbers(seed ^ index, outputs * inputs)).collect();
-        let bias: Vec<Vec<f32>> = (0..).zip(&outputs).map(|(index, outputs)| numbers(seed ^ index ^ 77, *outputs)).collect();
+        let bias: Vec<Vec<f32>> = (0..).zip(&outputs).map(|(index, outputs)| numbers(seed ^ index ^ 0x4d, *outputs)).collect();
         for tier in tiers() {
             let processor = Processor::new(tier, threads);
             let mut input = DenseInput::default();
