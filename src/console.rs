@@ -26,6 +26,7 @@ mod layout;
 mod overview;
 mod passwords;
 mod people;
+mod question_set;
 mod sessions;
 mod set_aside;
 mod shopper;
@@ -91,6 +92,9 @@ pub struct UploadReport {
 /// Says what the bot would say to a question, without keeping anything. The error is for the log.
 pub type AskFn = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Reply, String>> + Send + Sync>;
 
+/// Makes a bot that knows drafts, by their rows, in the place of the documents of their names. The error is for the log.
+pub type TrialFn = Arc<dyn Fn(Vec<i64>) -> BoxFuture<'static, Result<AskFn, String>> + Send + Sync>;
+
 /// What the pages about the bot's knowledge work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Knowledge {
@@ -98,6 +102,8 @@ pub struct Knowledge {
     pub upload: UploadFn,
     /// Asks the bot.
     pub ask: AskFn,
+    /// Makes a bot that knows drafts.
+    pub trial: TrialFn,
     /// Makes a document of what staff answered.
     pub importer: Importer,
     /// Tells which questions ask the same.
@@ -123,6 +129,8 @@ pub struct ConsoleState {
     uploads: Arc<Semaphore>,
     /// Those of a version of the knowledge. std's Mutex: it is never held across an await.
     contradictions: Arc<Mutex<Contradictions>>,
+    /// The latest check of the question set. std's Mutex: it is never held across an await.
+    check: Arc<Mutex<Option<question_set::Check>>>,
 }
 
 impl ConsoleState {
@@ -149,6 +157,7 @@ impl ConsoleState {
             password_queue: Arc::new(Semaphore::new(PASSWORD_QUEUE_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
             contradictions: Arc::default(),
+            check: Arc::default(),
         }
     }
 }
@@ -216,6 +225,8 @@ fn routes() -> Vec<Route> {
         write("/console/gaps", agent, post(gaps::act)),
         read("/console/test-bench", agent, get(test_bench::page)),
         write("/console/test-bench", agent, post(test_bench::ask)),
+        read("/console/questions", agent, get(question_set::page)),
+        write("/console/questions", merchant, post(question_set::act)),
         read("/console/people", owner, get(people::list)),
         write("/console/people", owner, post(people::add)),
         read("/console/{*rest}", viewer, get(frame::not_found)),

@@ -39,7 +39,7 @@ use crate::{
         lexical::{Term, terms},
         vector::dot,
     },
-    storage::{StorageError, Store},
+    storage::{StorageError, Store, StoredChunk},
 };
 
 /// Longest message that is read, in characters.
@@ -329,9 +329,29 @@ impl Engine {
     /// Forgets one document until the next call, to see what the others say without it. For measuring only: the
     /// documents are searched in memory then, whatever the settings say.
     pub async fn leave_out(&self, document: Option<&str>) -> Result<(), SnapshotError> {
-        let fresh = Snapshot::load_without(document, &self.store, &self.encoders, None).await?;
+        let left = |chunks: &mut Vec<StoredChunk>| chunks.retain(|chunk| Some(chunk.document.as_str()) != document);
+        let fresh = Snapshot::load_changed(left, &self.store, &self.encoders, None).await?;
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
+    }
+
+    /// An engine that knows drafts in the place of the documents of their names: what it would say if they were published.
+    ///
+    /// # Errors
+    /// The database, the encoder.
+    pub async fn with_drafts(&self, drafts: &[i64]) -> Result<Self, SnapshotError> {
+        let snapshot = Snapshot::load_with_drafts(drafts, &self.store, &self.encoders).await?;
+        Ok(Self {
+            store: self.store.clone(),
+            encoders: self.encoders.clone(),
+            language_model: self.language_model.clone(),
+            classifier: self.classifier.clone(),
+            merchant: self.merchant.clone(),
+            prompts: Arc::clone(&self.prompts),
+            clock: self.clock.clone(),
+            unread: self.unread,
+            snapshot: RwLock::new(Arc::new(snapshot)),
+        })
     }
 
     /// The masked words of a first message and the passages found for them, best first, before any second look: for

@@ -9,6 +9,7 @@ mod handover;
 mod kept_documents;
 mod knowledge;
 mod merchant_files;
+mod question_set;
 mod records;
 mod staff_inbox;
 mod staff_answers;
@@ -38,6 +39,7 @@ pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
+pub use question_set::{Expects, KeptQuestion};
 pub use records::StoredProduct;
 pub use staff_answers::{AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer};
 pub use staff_inbox::{CannedReply, Care, ConversationFilter, InboxView, StoredAttachment, TurnQuality};
@@ -142,6 +144,7 @@ impl Store {
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
             (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
             (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
+            (10, "question set", include_str!("storage/migrations/0010_question_set.sql")),
         ];
         let migrations = migrations
             .into_iter()

@@ -16,10 +16,11 @@ use crate::{
         web_widget,
     },
     config::Config,
-    console::{self, AskFn, ConsoleState, Knowledge, UploadFn, UploadReport},
+    console::{self, AskFn, ConsoleState, Knowledge, TrialFn, UploadFn, UploadReport},
     engine::Engine,
     inference::LanguageModel,
     knowledge::Chunk,
+    message::Reply,
     storage::{StorageError, Store},
     telemetry::{self, HealthFn},
 };
@@ -152,6 +153,7 @@ impl App {
         let knowledge = Knowledge {
             upload: self.upload(),
             ask: self.ask_fn(),
+            trial: self.trial_fn(),
             importer: self.importer.clone(),
             meanings: self.meanings.clone(),
         };
@@ -231,11 +233,33 @@ impl App {
             Box::pin(async move {
                 // What was published a moment ago counts.
                 app.engine.refresh().await.map_err(|error| error.to_string())?;
-                let line = BatchLine { id: "console".to_owned(), turns: vec![question], customer: None };
-                let mut replies = super::ask::hold(&app, &line).await.map_err(|error| format!("{error:#}"))?;
-                replies.pop().ok_or_else(|| "there is no reply".to_owned())
+                app.say_once(question).await
             })
         })
+    }
+
+    /// How the console asks what the bot would say once drafts were published.
+    fn trial_fn(&self) -> TrialFn {
+        let app = self.clone();
+        Arc::new(move |drafts| {
+            let app = app.clone();
+            Box::pin(async move {
+                let engine = app.engine.with_drafts(&drafts).await.map_err(|error| error.to_string())?;
+                let app = Self { engine: Arc::new(engine), ..app };
+                let ask: AskFn = Arc::new(move |question| {
+                    let app = app.clone();
+                    Box::pin(async move { app.say_once(question).await })
+                });
+                Ok(ask)
+            })
+        })
+    }
+
+    /// The reply to a first message of nobody's; nothing is kept.
+    async fn say_once(&self, question: String) -> Result<Reply, String> {
+        let line = BatchLine { id: "console".to_owned(), turns: vec![question], customer: None };
+        let mut replies = super::ask::hold(self, &line).await.map_err(|error| format!("{error:#}"))?;
+        replies.pop().ok_or_else(|| "there is no reply".to_owned())
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    question_set,
     versions::{Shown, compared},
 };
 use crate::{
@@ -78,15 +79,19 @@ enum Action {
     ThrowAway,
 }
 
-/// `POST /console/drafts/{id}`
+/// `POST /console/drafts/{id}`: publishes at once where no questions are kept, and after trying them where some are.
 pub(super) async fn decide(
     State(state): State<ConsoleState>,
+    staff: Staff,
     Path(id): Path<i64>,
     Form(form): Form<DecideForm>,
 ) -> PageResult<Response> {
-    find(&state, id).await?;
+    let draft = find(&state, id).await?;
     match form.action {
         Action::Publish => {
+            if question_set::check_first(&state, vec![draft], &staff.user.name).await? {
+                return Ok(Redirect::to(question_set::ADDRESS).into_response());
+            }
             let document = state.store.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
             Ok(Redirect::to(&format!("/console/documents/{document}")).into_response())
         }
@@ -107,9 +112,14 @@ pub(super) struct PublishAllForm {
 /// `POST /console/drafts`
 pub(super) async fn publish_all(
     State(state): State<ConsoleState>,
+    staff: Staff,
     Form(_): Form<PublishAllForm>,
 ) -> PageResult<Response> {
-    for draft in state.store.drafts().await? {
+    let drafts = state.store.drafts().await?;
+    if !drafts.is_empty() && question_set::check_first(&state, drafts.clone(), &staff.user.name).await? {
+        return Ok(Redirect::to(question_set::ADDRESS).into_response());
+    }
+    for draft in drafts {
         state.store.publish_kept(draft.id, Utc::now()).await?;
     }
     Ok(Redirect::to("/console/documents").into_response())

@@ -29,6 +29,9 @@ struct BenchPage {
 struct Outcome {
     text: String,
     language: &'static str,
+    declined: bool,
+    /// The document that is quoted first; empty for none.
+    document: String,
     why: Why,
     passages: Vec<Considered>,
 }
@@ -70,10 +73,12 @@ async fn show(
     let l = Layout::for_staff(state, locale, staff, Section::TestBench, title).await?;
     let outcome = reply.map(|reply| {
         let (text, language) = (reply.text.clone(), l.language_name(&reply.language));
+        let declined = reply.declined || reply.handoff;
+        let document = reply.citations.first().map_or_else(String::new, |citation| citation.document.clone());
         let mut why = why(&l, reply);
         let passages = std::mem::take(&mut why.passages);
         let passages = passages.into_iter().map(|passage| Considered::new(passage, &why.citations)).collect();
-        Outcome { text, language, why, passages }
+        Outcome { text, language, declined, document, why, passages }
     });
     render(StatusCode::OK, &BenchPage { l, question, question_max: QUESTION_MAX, outcome })
 }

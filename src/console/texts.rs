@@ -434,6 +434,40 @@ texts! {
     contradictions: "Documents that may contradict each other", "可能互相矛盾的资料";
     contradictions_hint: "Both sentences seem to be about the same and say different numbers. Mend the one that is wrong and upload its document again.", "两句话似乎说的是同一件事，但数字不同。请改正有误的一处，然后重新上传该资料。";
     expired_hint: "It is not quoted any more.", "此资料已不再被引用。";
+
+    // Question set
+    question_set: "Question set", "问题集";
+    bench_keep: "This reply is right: keep the question in the question set", "这个回复正确：把问题加入问题集";
+    set_hint: "These questions are tried before a document is published. When a reply that is right today would become wrong, the document is not published and you see why.", "发布资料前会先用这些问题测试。如果现在正确的回复会变错，资料不会发布，并在这里说明原因。";
+    set_check: "Try all now", "立即全部测试";
+    set_latest: "Latest check", "最近一次测试";
+    set_running: "Trying the questions …", "正在测试问题……";
+    set_failed: "The questions could not be tried and nothing was published. Try again; the program’s log says why.", "测试未能完成，没有发布任何资料。请重试，原因见程序日志。";
+    set_blocked: "Not published: {n} replies would become wrong.", "未发布：有 {n} 个回复会变错。";
+    set_published: "Published: no reply becomes wrong.", "已发布：没有回复变错。";
+    set_forced: "Published although replies become wrong.", "已发布，尽管有回复变错。";
+    set_done: "Tried with what is published.", "已用当前发布的资料测试。";
+    set_right: "Right:", "正确：";
+    set_worse: "Would become wrong", "会变错";
+    set_wrong: "Wrong", "错误";
+    set_changed: "Right, in other words", "正确，但说法变了";
+    set_now: "Now", "现在";
+    set_then: "After publishing", "发布后";
+    set_back_to_draft: "Back to the draft", "返回草稿";
+    set_publish_anyway: "Publish all the same", "仍然发布";
+    set_kept: "Kept questions ({n})", "已保存的问题（{n}）";
+    set_empty: "No questions yet", "还没有问题";
+    set_empty_hint: "Ask in the test bench and keep what is answered well, or add questions here. Without any, documents are published untested.", "在测试台提问并保存回答得好的问题，或在这里添加。没有问题时，资料会直接发布。";
+    set_add: "Add a question", "添加问题";
+    set_expects: "A right reply", "正确的回复应该";
+    set_expects_answer: "answers", "给出回答";
+    set_expects_decline: "says that it does not know", "说明没有相关资料";
+    set_document: "From the document", "引用的资料";
+    set_any_document: "any", "不限";
+    set_keep: "Keep", "保存";
+    set_forget: "Remove", "移除";
+    question_needed: "Enter a question of at most 500 characters.", "请输入问题，最多 500 个字符。";
+    questions_full: "There are 200 questions already: remove some first.", "已有 200 个问题，请先移除一些。";
 }
 
 /// The words in `language`.

@@ -1,6 +1,6 @@
 //! What the engine knows of the shop, in memory, as of one version of the knowledge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::ShopProfile,
@@ -58,12 +58,28 @@ impl Snapshot {
         encoders: &Encoders,
         qdrant: Option<(String, String)>,
     ) -> Result<Self, SnapshotError> {
-        Self::load_without(None, store, encoders, qdrant).await
+        Self::load_changed(|_| {}, store, encoders, qdrant).await
     }
 
-    /// The same without one of its documents.
-    pub async fn load_without(
-        document: Option<&str>,
+    /// The same with drafts in the place of the documents of their names, searched in memory.
+    pub async fn load_with_drafts(drafts: &[i64], store: &Store, encoders: &Encoders) -> Result<Self, SnapshotError> {
+        let mut passages = Vec::new();
+        for draft in drafts {
+            passages.extend(store.kept_passages(*draft).await?);
+        }
+        renew(&mut passages, encoders).await?;
+        let replace = |chunks: &mut Vec<StoredChunk>| {
+            let replaced: BTreeSet<&str> = passages.iter().map(|passage| passage.document.as_str()).collect();
+            chunks.retain(|chunk| !replaced.contains(chunk.document.as_str()));
+            drop(replaced);
+            chunks.append(&mut passages);
+        };
+        Self::load_changed(replace, store, encoders, None).await
+    }
+
+    /// The same after a change of the passages.
+    pub async fn load_changed(
+        change: impl FnOnce(&mut Vec<StoredChunk>),
         store: &Store,
         encoders: &Encoders,
         qdrant: Option<(String, String)>,
@@ -73,7 +89,7 @@ impl Snapshot {
         let profile = store.setting(SHOP_PROFILE).await?;
         let profile = profile.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let mut chunks = with_encoders(store, encoders).await?;
-        chunks.retain(|chunk| Some(chunk.document.as_str()) != document);
+        change(&mut chunks);
         let vectors = match &qdrant {
             Some((url, collection)) => VectorIndex::qdrant(url, collection)?,
             None => VectorIndex::embedded(),
@@ -90,18 +106,23 @@ impl Snapshot {
 
 async fn with_encoders(store: &Store, encoders: &Encoders) -> Result<Vec<StoredChunk>, SnapshotError> {
     let mut chunks = store.chunks(None).await?;
+    let renewed = renew(&mut chunks, encoders).await?;
+    if !renewed.is_empty() {
+        store.replace_vectors(renewed.iter().map(|at| &chunks[*at])).await?;
+    }
+    Ok(chunks)
+}
+
+/// Makes the vectors of other encoders anew and says which those were.
+async fn renew(chunks: &mut [StoredChunk], encoders: &Encoders) -> Result<Vec<usize>, InferenceError> {
     let label = encoder_label(encoders);
     let other: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].encoder != label).collect();
-    if other.is_empty() {
-        return Ok(chunks);
-    }
     let texts: Vec<_> = other.iter().map(|at| chunks[*at].chunk.clone()).collect();
     for (&at, vectors) in other.iter().zip(embed_chunks(encoders, &texts).await?) {
         chunks[at].vectors = vectors;
         chunks[at].encoder.clone_from(&label);
     }
-    store.replace_vectors(other.iter().map(|at| &chunks[*at])).await?;
-    Ok(chunks)
+    Ok(other)
 }
 
 async fn products_with_encoder(

@@ -2,9 +2,10 @@
 
 use sqlx::{Row, any::AnyRow};
 
+use super::knowledge::chunk_from_row;
 use super::{
-    DocumentWrite, Result, Store, WriteTransaction, embedding_to_bytes, from_json, millis, parse_language, timestamp,
-    to_json,
+    DocumentWrite, Result, Store, StoredChunk, WriteTransaction, embedding_to_bytes, from_json, millis, parse_language,
+    timestamp, to_json,
 };
 use crate::{
     knowledge::{Chunk, vectors::parts_to_bytes},
@@ -114,6 +115,18 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| from_json("chunk", row.try_get("chunk_json")?)).collect()
+    }
+
+    /// The same as they would be quoted, with their vectors.
+    pub async fn kept_passages(&self, id: i64) -> Result<Vec<StoredChunk>> {
+        let rows = sqlx::query(
+            "SELECT kept_documents.name, chunk_json, encoder, embedding, parts
+             FROM kept_chunks JOIN kept_documents ON kept_documents.id = kept WHERE kept = $1 ORDER BY ordinal",
+        )
+        .bind(id)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(chunk_from_row).collect()
     }
 
     /// Puts a kept document in the place of the one of the same name, which is kept in turn. A draft is then no draft any

@@ -244,22 +244,22 @@ impl Store {
         .bind(document.unwrap_or_default())
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StoredChunk {
-                    document: row.try_get("name")?,
-                    chunk: from_json("chunk", row.try_get("chunk_json")?)?,
-                    encoder: row.try_get("encoder")?,
-                    vectors: PassageVectors {
-                        whole: embedding_from_bytes(row.try_get("embedding")?),
-                        parts: parts_from_bytes(
-                            row.try_get::<Option<Vec<u8>>, _>("parts")?.as_deref().unwrap_or_default(),
-                        ),
-                    },
-                })
-            })
-            .collect()
+        rows.iter().map(chunk_from_row).collect()
     }
+}
+
+/// A passage with its document's name.
+pub(super) fn chunk_from_row(row: &AnyRow) -> Result<StoredChunk> {
+    let parts: Option<Vec<u8>> = row.try_get("parts")?;
+    Ok(StoredChunk {
+        document: row.try_get("name")?,
+        chunk: from_json("chunk", row.try_get("chunk_json")?)?,
+        encoder: row.try_get("encoder")?,
+        vectors: PassageVectors {
+            whole: embedding_from_bytes(row.try_get("embedding")?),
+            parts: parts_from_bytes(parts.as_deref().unwrap_or_default()),
+        },
+    })
 }
 
 fn valid_until(row: &AnyRow) -> Result<Option<Timestamp>> {

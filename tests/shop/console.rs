@@ -20,7 +20,7 @@ use reqwest::{
 };
 use shoptalk::{
     config::HandoffConfig,
-    console::{self, AskFn, ConsoleState, Knowledge, UploadFn, UploadReport},
+    console::{self, AskFn, ConsoleState, Knowledge, TrialFn, UploadFn, UploadReport},
     conversation::Conversation,
     desk::Desk,
     inference::{Embedder, Encoders},
@@ -61,7 +61,9 @@ impl TestConsole {
         let encoders = Encoders { main: Embedder::hashed(256), english: None };
         let importer = Importer::new(store.clone(), encoders.clone(), dir.path());
         let meanings = Meanings::new(encoders);
-        let knowledge = Knowledge { upload: fake_upload(), ask: fake_ask(), importer: importer.clone(), meanings };
+        let trial = fake_trial(&store);
+        let knowledge =
+            Knowledge { upload: fake_upload(), ask: fake_ask(), trial, importer: importer.clone(), meanings };
         let state = ConsoleState::new(store.clone(), live.clone(), desk, knowledge, fake_health(), shutdown.clone());
         let address = serve(console::router(state)).await;
         Self { address, store, live, shutdown, importer, dir }
@@ -143,6 +145,27 @@ async fn serve(router: axum::Router) -> SocketAddr {
 /// A bot that says how it was asked.
 fn fake_ask() -> AskFn {
     Arc::new(|question| Box::pin(async move { Ok(reply(&format!("You asked: {question}"))) }))
+}
+
+/// A bot that declines to speak of what none of the drafts says.
+fn fake_trial(store: &Store) -> TrialFn {
+    let store = store.clone();
+    Arc::new(move |drafts| {
+        let store = store.clone();
+        Box::pin(async move {
+            let mut known = String::new();
+            for draft in drafts {
+                let chunks = store.kept_chunks(draft).await.map_err(|error| error.to_string())?;
+                known.extend(chunks.into_iter().map(|chunk| chunk.text));
+            }
+            let ask: AskFn = Arc::new(move |question| {
+                let asked = question.trim_end_matches('?').rsplit(' ').next().unwrap_or_default().to_owned();
+                let declined = !known.contains(&asked);
+                Box::pin(async move { Ok(Reply { declined, ..reply(&format!("You asked: {question}")) }) })
+            });
+            Ok(ask)
+        })
+    })
 }
 
 /// A shop whose chat model could not be loaded.

@@ -248,6 +248,8 @@ async fn the_roles_are_the_ones_that_staff_were_promised() {
         (Method::POST, "/console/gaps", Role::Agent),
         (Method::GET, "/console/test-bench", Role::Agent),
         (Method::POST, "/console/test-bench", Role::Agent),
+        (Method::GET, "/console/questions", Role::Agent),
+        (Method::POST, "/console/questions", Role::Merchant),
         (Method::POST, "/console/people", Role::Owner),
     ] {
         assert_eq!(least(method, path), Access::AtLeast(role), "{path}");
@@ -307,6 +309,7 @@ async fn every_page_has_its_security_headers_and_runs_no_script_of_its_own() {
         "/console/corrections",
         "/console/gaps",
         "/console/test-bench",
+        "/console/questions",
         "/console/people",
         "/console/no-such-page",
         "/console/conversations/not-a-number",

@@ -1,6 +1,6 @@
 //! What staff and merchants do about the bot's knowledge.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
@@ -224,6 +224,63 @@ async fn a_draft_is_looked_at_before_it_is_quoted() {
     shop.draft("gifts.md", "# Gifts\nWe wrap gifts.").await;
     merchant.post("/console/drafts", &[("publish", "all")]).await;
     assert_eq!(shop.quotable().await, ["You have 30 days to send it back.", "We wrap gifts."]);
+}
+
+#[tokio::test]
+async fn a_draft_that_makes_a_reply_wrong_is_not_published() {
+    let shop = TestConsole::start().await;
+    let mut merchant = shop.logged_in(Role::Merchant).await;
+    let mut agent = shop.logged_in(Role::Agent).await;
+    let keep = [("action", "keep"), ("question", "May I return boots?"), ("expects", "answer"), ("document", "")];
+    assert_eq!(agent.post("/console/questions", &keep).await.status(), StatusCode::FORBIDDEN);
+    for _ in 0..2 {
+        assert_eq!(merchant.post("/console/questions", &keep).await.status(), StatusCode::SEE_OTHER);
+    }
+    assert_eq!(shop.store.kept_questions().await.unwrap().len(), 1, "the same words are one question");
+    let empty = merchant.post("/console/questions", &[("action", "keep"), ("question", " ")]).await;
+    assert_eq!(empty.status(), StatusCode::UNPROCESSABLE_ENTITY);
+
+    let worse = shop.draft("returns.md", "# Returns\nWe take back tents.").await;
+    let response = merchant.post(&format!("/console/drafts/{worse}"), &[("action", "publish")]).await;
+    assert_eq!(location(&response), "/console/questions");
+    let page = checked(&mut merchant).await;
+    assert!(page.contains("Not published: 1 replies would become wrong.") && page.contains("Right: 0 / 1"), "{page}");
+    assert!(shop.quotable().await.is_empty() && shop.store.drafts().await.unwrap().len() == 1);
+    assert!(!agent.page("/console/questions").await.contains("Publish all the same"));
+    merchant.post("/console/questions", &[("action", "publish_anyway")]).await;
+    assert_eq!(shop.quotable().await, ["We take back tents."]);
+    let again = merchant.post("/console/questions", &[("action", "publish_anyway")]).await;
+    assert_eq!(again.status(), StatusCode::NOT_FOUND, "once");
+
+    shop.draft("returns.md", "# Returns\nWe take back boots.").await;
+    let response = merchant.post("/console/drafts", &[("publish", "all")]).await;
+    assert_eq!(location(&response), "/console/questions");
+    let page = checked(&mut merchant).await;
+    assert!(page.contains("Published: no reply becomes wrong.") && page.contains("Right: 1 / 1"), "{page}");
+    assert_eq!(shop.quotable().await, ["We take back boots."]);
+
+    let elsewhere = [("action", "keep"), ("question", "Which boots?"), ("expects", "answer"), ("document", "gifts.md")];
+    merchant.post("/console/questions", &elsewhere).await;
+    merchant.post("/console/questions", &[("action", "check")]).await;
+    let page = checked(&mut merchant).await;
+    assert!(page.contains("Right: 1 / 2") && page.contains("answers: gifts.md"), "{page}");
+    for kept in shop.store.kept_questions().await.unwrap() {
+        let forget = [("action", "forget"), ("id", &*kept.id.to_string())];
+        assert_eq!(merchant.post("/console/questions", &forget).await.status(), StatusCode::SEE_OTHER);
+    }
+    assert!(shop.store.kept_questions().await.unwrap().is_empty());
+}
+
+/// The page of the question set once nothing runs any more.
+async fn checked(visitor: &mut Visitor) -> String {
+    for _ in 0..500 {
+        let page = visitor.page("/console/questions").await;
+        if !page.contains("http-equiv=\"refresh\"") {
+            return page;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the check does not end");
 }
 
 #[tokio::test]
