@@ -525,7 +525,7 @@ texts! {
     widget_forgotten: "The shop's own settings count again.", "已恢复为店铺的默认设置。";
     widget_forget: "Back to the shop's settings", "恢复默认设置";
     widget_preview: "Preview", "预览";
-    widget_preview_saved: "It shows what is saved; with JavaScript it follows what you type.", "显示已保存的设置；启用 JavaScript 后会随输入更新。";
+    widget_preview_saved: "The chat itself needs JavaScript. Without it the sample beside the colour shows what is saved.", "聊天窗口本身需要 JavaScript。未启用时，颜色旁的示例显示已保存的设置。";
     widget_tag: "On your pages", "嵌入网页";
     widget_tag_hint: "Copy this line into every page, just before </body>. What a page's own tag says, for example data-color, counts more on that page.", "将此行复制到每个页面的 </body> 之前。页面标签自带的设置（如 data-color）在该页面上优先。";
     widget_copy: "Copy", "复制";
