@@ -128,6 +128,7 @@ struct WidgetPage {
 }
 
 impl WidgetPage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     fn label(&self, text: &str, language: &Language) -> String {
         fill(text, &[("language", self.l.language_name(language))])
     }

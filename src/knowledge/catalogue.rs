@@ -1,6 +1,6 @@
 //! A file of products against the catalogue: what it would add, change and remove, before any of it happens.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -140,11 +140,10 @@ pub fn field_changes(before: &Product, after: &Product) -> Vec<FieldChange> {
         (Field::CompatibleWith, before.compatible_with.join(", "), after.compatible_with.join(", ")),
         (Field::Language, before.language.to_string(), after.language.to_string()),
     ];
-    let names: BTreeMap<&String, ()> =
-        before.attributes.keys().chain(after.attributes.keys()).map(|name| (name, ())).collect();
+    let names: BTreeSet<&String> = before.attributes.keys().chain(after.attributes.keys()).collect();
     let value = |product: &Product, name: &String| product.attributes.get(name).cloned().unwrap_or_default();
     let attributes =
-        names.into_keys().map(|name| (Field::Attribute(name.clone()), value(before, name), value(after, name)));
+        names.into_iter().map(|name| (Field::Attribute(name.clone()), value(before, name), value(after, name)));
     pairs
         .into_iter()
         .chain(attributes)
