@@ -43,6 +43,7 @@ impl Colour {
     }
 
     /// White or black: which can be read on this colour. One of them always reaches `CONTRAST_MIN`.
+    #[must_use]
     pub fn text(self) -> Self {
         if self.contrast(Self::WHITE) >= CONTRAST_MIN { Self::WHITE } else { Self::BLACK }
     }

@@ -91,7 +91,7 @@ impl ProductForm {
         match (price, stock, attributes) {
             (Ok(price), Ok(stock), Ok(attributes)) if errors.is_empty() => {
                 let category = self.category.trim().to_owned();
-                Ok(Product { title, price, stock, category, description, attributes, ..product.clone() })
+                Ok(Product { title, description, category, price, stock, attributes, ..product.clone() })
             }
             _ => Err(errors),
         }
