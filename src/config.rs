@@ -9,9 +9,11 @@ use crate::message::Language;
 
 mod hours;
 mod remote;
+mod widget;
 
 pub use hours::{OpenHours, SupportHours};
 pub use remote::{BaseUrl, ModelName, Places, RemoteConfig, Seconds, VariableName};
+pub use widget::{CONTRAST_MIN, Colour, NotAColour, Side, WidgetSettings};
 
 /// A value that must not be printed.
 #[derive(Clone, Deserialize)]

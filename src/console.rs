@@ -13,6 +13,8 @@ mod access;
 mod assets;
 mod canned;
 mod care;
+mod catalogue;
+mod catalogue_import;
 mod conversations;
 mod corrections;
 mod documents;
@@ -27,6 +29,7 @@ mod overview;
 mod passwords;
 mod people;
 mod question_set;
+mod product;
 mod sessions;
 mod set_aside;
 mod shopper;
@@ -36,6 +39,8 @@ mod texts;
 mod transcript;
 mod updates;
 mod versions;
+mod widget;
+mod widget_preview;
 
 use std::sync::{Arc, Mutex};
 
@@ -227,6 +232,20 @@ fn routes() -> Vec<Route> {
         write("/console/test-bench", agent, post(test_bench::ask)),
         read("/console/questions", agent, get(question_set::page)),
         write("/console/questions", merchant, post(question_set::act)),
+        read("/console/catalogue", merchant, get(catalogue::list)),
+        read("/console/catalogue/product", merchant, get(product::page)),
+        write("/console/catalogue/product", merchant, post(product::save)),
+        read("/console/catalogue/import", merchant, get(catalogue_import::form)),
+        write(
+            "/console/catalogue/import",
+            merchant,
+            post(catalogue_import::upload).layer(catalogue_import::body_limit()),
+        ),
+        read("/console/catalogue/imports/{id}", merchant, get(catalogue_import::page)),
+        write("/console/catalogue/imports/{id}", merchant, post(catalogue_import::decide)),
+        read("/console/widget", merchant, get(widget::page)),
+        write("/console/widget", merchant, post(widget::save)),
+        read("/console/widget/preview", merchant, get(widget_preview::page)),
         read("/console/people", owner, get(people::list)),
         write("/console/people", owner, post(people::add)),
         read("/console/{*rest}", viewer, get(frame::not_found)),

@@ -11,6 +11,7 @@
 
 mod archive;
 mod builder;
+pub mod catalogue;
 mod chunks;
 pub mod contradictions;
 pub mod difference;
@@ -32,7 +33,10 @@ pub mod vectors;
 use crate::message::Language;
 
 pub use chunks::{Chunk, ChunkKind, HEADING_SEPARATOR, TOKENS_MAX, chunks};
-pub use records::{FileKind, Records, Skipped, detect_kind, read_events, read_orders, read_products, read_reviews};
+pub use records::{
+    BadValue, FileKind, Records, Skipped, detect_kind, read_events, read_orders, read_products, read_products_by_line,
+    read_reviews,
+};
 
 /// A document as it was read: literal text under its headings, in reading order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,6 +2,7 @@
 //! statements are the same for both. Each public method is one step that either happens or does not.
 
 mod accounts;
+mod catalogue;
 mod chats;
 mod conversations;
 mod inbox;
@@ -14,6 +15,7 @@ mod records;
 mod staff_inbox;
 mod staff_answers;
 mod topics;
+mod widget;
 
 use std::{
     fs::File,
@@ -32,6 +34,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use catalogue::CatalogueImport;
 pub use chats::Gathered;
 pub use conversations::{Author, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome};
 pub use handover::{Acted, Attended, StaffAct};
@@ -144,6 +147,7 @@ impl Store {
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
             (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
             (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
+            (9, "catalogue", include_str!("storage/migrations/0009_catalogue.sql")),
             (10, "question set", include_str!("storage/migrations/0010_question_set.sql")),
         ];
         let migrations = migrations

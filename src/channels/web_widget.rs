@@ -38,7 +38,7 @@ use self::{
     wire::{ApiError, MessageView, Submission},
 };
 use crate::{
-    config::{PerLanguage, ShopProfile},
+    config::{PerLanguage, ShopProfile, WidgetSettings},
     conversation::State as ConversationState,
     dispatch::Dispatcher,
     live::{LiveEvent, LiveHub},
@@ -111,6 +111,17 @@ impl WidgetState {
             ShopProfile::default()
         })
     }
+
+    /// How the widget looks; as the shop says of itself when what a merchant saved cannot be read.
+    async fn settings(&self) -> WidgetSettings {
+        match self.store.widget_settings().await {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(%error, "the widget's settings cannot be read; the shop's own are used");
+                WidgetSettings::of(&self.profile().await)
+            }
+        }
+    }
 }
 
 /// The demo shop, the widget's files and its API.
@@ -156,12 +167,13 @@ struct WidgetConfig {
     name: String,
     greeting: PerLanguage<String>,
     suggested_questions: PerLanguage<Vec<String>>,
-    languages: [Language; 2],
+    languages: Vec<Language>,
 }
 
 async fn config(State(state): State<WidgetState>) -> Json<WidgetConfig> {
-    let ShopProfile { name, greeting, suggested_questions, .. } = state.profile().await;
-    Json(WidgetConfig { name, greeting, suggested_questions, languages: Language::ALL })
+    let name = state.profile().await.name;
+    let WidgetSettings { greeting, suggested_questions, languages, .. } = state.settings().await;
+    Json(WidgetConfig { name, greeting, suggested_questions, languages })
 }
 
 /// The answer to a message that is safe now.

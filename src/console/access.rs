@@ -100,7 +100,7 @@ fn comes_from_our_page(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// The name and port that the browser asked for.
-fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+pub(super) fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())

@@ -139,7 +139,7 @@ pub(super) async fn upload(
 }
 
 /// The last part of what the browser calls the file, without control characters.
-fn base_name(name: &str) -> String {
+pub(super) fn base_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     last.chars().filter(|c| !c.is_control()).take(NAME_CHARACTERS_MAX).collect::<String>().trim().to_owned()
 }

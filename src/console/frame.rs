@@ -20,7 +20,15 @@ use crate::{message::Language, storage::StorageError};
 
 /// Scripts, styles and pictures come from our own files alone; nobody may frame a page or send our forms elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The same for the one page that our own pages show inside of themselves; it has no forms and no requests to make.
+const FRAMED_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// Carried by a response that our own pages may show in a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Framed;
 
 /// Name of the cookie that keeps the chosen language.
 pub(super) const LANGUAGE_COOKIE: &str = "shoptalk_console_language";
@@ -124,7 +132,8 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     if needs_a_page(&response) {
         response = dress(response, locale);
     }
-    add_headers(response.headers_mut(), secure);
+    let framed = response.extensions().get::<Framed>().is_some();
+    add_headers(response.headers_mut(), secure, framed);
     response
 }
 
@@ -159,11 +168,13 @@ fn dress(response: Response, locale: Locale) -> Response {
     dressed
 }
 
-fn add_headers(headers: &mut HeaderMap, secure: bool) {
+fn add_headers(headers: &mut HeaderMap, secure: bool, framed: bool) {
+    let (policy, framing) =
+        if framed { (FRAMED_SECURITY_POLICY, "SAMEORIGIN") } else { (CONTENT_SECURITY_POLICY, "DENY") };
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::X_FRAME_OPTIONS, framing),
         // Not `no-referrer`: browsers would then send no origin with our own forms.
         (header::REFERRER_POLICY, "same-origin"),
         (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -46,6 +46,8 @@ pub(super) enum Section {
     Conversations,
     SetAside,
     Documents,
+    Catalogue,
+    Widget,
     Corrections,
     Gaps,
     TestBench,

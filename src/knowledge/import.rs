@@ -171,7 +171,7 @@ impl Importer {
             FileKind::Products => {
                 let records = read_products(name, &bytes, &currency)?;
                 let (count, notes) = (records.records.len(), records.notes);
-                self.import_products(records.records, at).await?;
+                self.change_products(records.records, &[], at).await?;
                 Ok(report("products", count, notes))
             }
             FileKind::Orders => {
@@ -249,7 +249,14 @@ impl Importer {
         }))
     }
 
-    async fn import_products(&self, products: Vec<Product>, at: Timestamp) -> Result<(), ImportError> {
+    /// Writes `products`, each in the place of the one with its SKU, and takes those with the SKUs `removed` out of the
+    /// catalogue: all of it or nothing.
+    pub async fn change_products(
+        &self,
+        products: Vec<Product>,
+        removed: &[String],
+        at: Timestamp,
+    ) -> Result<(), ImportError> {
         let texts: Vec<String> = products.iter().map(product_text).collect();
         let mut stored = Vec::with_capacity(products.len());
         let mut products = products.into_iter();
@@ -264,7 +271,7 @@ impl Importer {
                 }),
             );
         }
-        Ok(self.store.upsert_products(&stored, at).await?)
+        Ok(self.store.change_products(&stored, removed, at).await?)
     }
 
     async fn import_profile(&self, name: &str, bytes: &[u8]) -> Result<FileReport, ImportError> {
@@ -284,7 +291,8 @@ impl Importer {
         Ok(FileReport { name: name.to_owned(), kind: "pictures", count: 1, unchanged: false, notes: vec![] })
     }
 
-    async fn currency(&self) -> Result<String, ImportError> {
+    /// Currency of prices that name none.
+    pub(super) async fn currency(&self) -> Result<String, ImportError> {
         let profile = self.store.setting(SHOP_PROFILE).await?;
         let profile: Option<ShopProfile> = profile.and_then(|json| serde_json::from_str(&json).ok());
         Ok(profile
@@ -298,7 +306,7 @@ fn document_report(name: &str, count: usize, unchanged: bool, notes: Vec<String>
     FileReport { name: name.to_owned(), kind: "documents", count, unchanged, notes }
 }
 
-fn damaged(name: &str) -> ReadError {
+pub(super) fn damaged(name: &str) -> ReadError {
     ReadError::Damaged { name: name.to_owned(), format: "another file", detail: "it could not be read".to_owned() }
 }
 

@@ -13,6 +13,7 @@ use crate::catalog::{Order, Product, Review, ShopEvent};
 
 use super::{ReadError, guarded};
 use source::Source;
+pub use values::BadValue;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,13 +112,35 @@ fn kind_of(source: &Source) -> FileKind {
 /// Reads a catalogue; prices without any currency are in `default_currency` (ISO 4217).
 pub fn read_products(name: &str, bytes: &[u8], default_currency: &str) -> Result<Records<Product>, ReadError> {
     guarded(name, || {
-        let source = source::read(name, bytes)?;
-        if shopify::is_shopify(&source) {
-            shopify::read(name, &source, default_currency)
-        } else {
-            products::read(name, &source, default_currency)
-        }
+        let (records, problems) = product_lines(name, bytes, default_currency)?;
+        problems.check(name)?;
+        Ok(records)
     })
+}
+
+/// Reads the lines of a catalogue that can be taken, beside what is wrong with the others.
+pub fn read_products_by_line(
+    name: &str,
+    bytes: &[u8],
+    default_currency: &str,
+) -> Result<(Records<Product>, Vec<BadValue>), ReadError> {
+    guarded(name, || {
+        let (records, problems) = product_lines(name, bytes, default_currency)?;
+        Ok((records, problems.into_values()))
+    })
+}
+
+fn product_lines(
+    name: &str,
+    bytes: &[u8],
+    default_currency: &str,
+) -> Result<(Records<Product>, values::Problems), ReadError> {
+    let source = source::read(name, bytes)?;
+    if shopify::is_shopify(&source) {
+        Ok(shopify::read_lines(&source, default_currency))
+    } else {
+        products::read_lines(name, &source, default_currency)
+    }
 }
 
 /// Reads orders; totals without any currency are in `default_currency` (ISO 4217).

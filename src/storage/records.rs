@@ -25,7 +25,15 @@ pub struct StoredProduct {
 impl Store {
     /// Writes products; one of the same SKU is replaced.
     pub async fn upsert_products(&self, products: &[StoredProduct], at: Timestamp) -> Result<()> {
+        self.change_products(products, &[], at).await
+    }
+
+    /// Writes products and deletes those with the SKUs `removed`, in one step.
+    pub async fn change_products(&self, products: &[StoredProduct], removed: &[String], at: Timestamp) -> Result<()> {
         let mut tx = self.write().await?;
+        for sku in removed {
+            sqlx::query("DELETE FROM products WHERE sku = $1").bind(sku).execute(&mut *tx.connection).await?;
+        }
         for StoredProduct { product, encoder, embedding } in products {
             sqlx::query(
                 "INSERT INTO products (sku, record_json, encoder, embedding, updated_at) VALUES ($1, $2, $3, $4, $5)

@@ -4,6 +4,7 @@ mod access;
 mod browser;
 mod inbox;
 mod knowledge;
+mod merchants;
 mod pages;
 
 use std::{

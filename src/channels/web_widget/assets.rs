@@ -7,34 +7,55 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::WidgetState;
-use crate::channels::pictures::{find_picture, is_web_address, plain_path};
+use crate::{
+    channels::pictures::{find_picture, is_web_address, plain_path},
+    config::{Colour, Side, WidgetSettings},
+    message::Language,
+};
 
 const WIDGET_STYLE: &str = include_str!("assets/widget.css");
 const DEMO_STYLE: &str = include_str!("assets/demo.css");
 
 /// The parts of the widget's script, in the order in which they build on one another.
-const SCRIPT_PARTS: [&str; 7] = [
+const SCRIPT_PARTS: [&str; 8] = [
     include_str!("assets/texts.js"),
     include_str!("assets/settings.js"),
     include_str!("assets/memory.js"),
     include_str!("assets/connection.js"),
     include_str!("assets/parts.js"),
     include_str!("assets/panel.js"),
+    include_str!("assets/preview.js"),
     include_str!("assets/chat.js"),
 ];
 
-/// The script with its style inside: one request, and the widget never shows up unstyled.
-static WIDGET_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+/// The script's parts after its settings.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     let style = serde_json::Value::from(WIDGET_STYLE);
-    let parts = SCRIPT_PARTS.join("\n");
-    Asset::new(
-        "text/javascript; charset=utf-8",
-        format!("(() => {{\n\"use strict\";\nconst STYLE = {style};\n{parts}}})();\n"),
-    )
+    format!("const STYLE = {style};\n{}", SCRIPT_PARTS.join("\n"))
 });
+
+/// What the script has to know before it shows anything.
+#[derive(Serialize)]
+struct Looks<'a> {
+    colour: Colour,
+    position: Side,
+    languages: &'a [Language],
+}
+
+/// The script with its style and the merchant's settings inside: one request, and the widget never shows up unstyled or in
+/// another colour first.
+fn script(settings: &WidgetSettings) -> Asset {
+    let WidgetSettings { colour, position, languages, .. } = settings;
+    let looks = json!(Looks { colour: *colour, position: *position, languages });
+    let text = format!("(() => {{\n\"use strict\";\nconst SETTINGS = {looks};\n{}}})();\n", *SCRIPT);
+    Asset::new("text/javascript; charset=utf-8", text)
+}
+
 static WIDGET_STYLE_FILE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/css; charset=utf-8", WIDGET_STYLE.into()));
 static DEMO_STYLE_FILE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/css; charset=utf-8", DEMO_STYLE.into()));
@@ -52,7 +73,7 @@ impl Asset {
         Self { content_type: HeaderValue::from_static(content_type), etag, text }
     }
 
-    fn respond(&'static self, request: &HeaderMap) -> Response {
+    fn respond(&self, request: &HeaderMap) -> Response {
         let headers = [
             (header::CONTENT_TYPE, self.content_type.clone()),
             (header::ETAG, self.etag.clone()),
@@ -63,12 +84,12 @@ impl Asset {
         if request.get(header::IF_NONE_MATCH) == Some(&self.etag) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
-        (headers, self.text.as_str()).into_response()
+        (headers, self.text.clone()).into_response()
     }
 }
 
-pub(super) async fn widget_script(headers: HeaderMap) -> Response {
-    WIDGET_SCRIPT.respond(&headers)
+pub(super) async fn widget_script(State(state): State<WidgetState>, headers: HeaderMap) -> Response {
+    script(&state.settings().await).respond(&headers)
 }
 
 pub(super) async fn widget_style(headers: HeaderMap) -> Response {

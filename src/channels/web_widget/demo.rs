@@ -138,15 +138,15 @@ pub(super) async fn page(
 ) -> Response {
     let language = options.lang.as_deref().and_then(Language::from_tag).unwrap_or_else(|| accepted_language(&headers));
     let words = words(language);
-    let profile = state.profile().await;
+    let (profile, settings) = (state.profile().await, state.settings().await);
     let name = if profile.name.is_empty() { words.shop.to_owned() } else { profile.name.clone() };
     let page = DemoPage {
         words,
         lang: language.as_str(),
         initial: first_letter(&name),
         name,
-        greeting: profile.greeting.get(language).clone(),
-        questions: profile.suggested_questions.get(language).clone(),
+        greeting: settings.greeting.get(language).clone(),
+        questions: settings.suggested_questions.get(language).clone(),
         tiles: tiles(&state, language).await,
         server: server_address(&headers),
         profile,

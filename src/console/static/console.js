@@ -320,6 +320,92 @@
     });
   }
 
+  // The widget's settings: the preview and the words about contrast follow what is typed --------------------------------
+
+  const widgetForm = document.getElementById("widget-form");
+  if (widgetForm) followWidgetForm(widgetForm);
+
+  /** Contrast of a colour (six digits) with white or black: that of the one which is shown on it, as the server counts. */
+  function textOn(colour) {
+    const [red, green, blue] = [1, 3, 5].map((at) => {
+      const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    const white = 1.05 / (luminance + 0.05);
+    return white >= 4.5 ? { text: "white", ratio: white } : { text: "black", ratio: (luminance + 0.05) / 0.05 };
+  }
+
+  function followWidgetForm(form) {
+    const frame = document.getElementById("widget-preview");
+    const picker = document.getElementById("colour-picker");
+    const colourField = form.elements.namedItem("colour");
+    const value = (name) => form.elements.namedItem(name).value;
+    let language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+
+    /** The colour in six digits; undefined while it is not one. */
+    function colour() {
+      const digits = colourField.value.trim().match(/^#([\da-f]{3}|[\da-f]{6})$/i)?.[1];
+      return digits && `#${digits.length === 3 ? digits.replace(/./g, "$&$&") : digits}`.toLowerCase();
+    }
+
+    function show() {
+      const now = colour();
+      colourField.setAttribute("aria-invalid", String(!now));
+      if (now) {
+        const { text, ratio } = textOn(now);
+        picker.value = now;
+        document.getElementById("swatch-paper").setAttribute("fill", now);
+        document.getElementById("swatch-text").setAttribute("fill", text);
+        document.getElementById("contrast").textContent = form.dataset[text].replace("{ratio}", ratio.toFixed(1));
+      }
+      const questions = value(`questions_${language}`).split("\n").map((line) => line.trim());
+      frame.contentWindow?.Shoptalk?.show?.({
+        name: form.dataset.name,
+        colour: now,
+        position: value("position"),
+        greeting: value(`greeting_${language}`).trim(),
+        questions: questions.filter(Boolean),
+      });
+    }
+
+    function showLanguage(chosen) {
+      language = chosen;
+      for (const link of document.querySelectorAll("[data-preview]")) {
+        link.toggleAttribute("aria-current", false);
+        if (link.dataset.preview === chosen) link.setAttribute("aria-current", "true");
+      }
+    }
+
+    picker.addEventListener("input", () => {
+      colourField.value = picker.value;
+      show();
+    });
+    form.addEventListener("input", show);
+    // Whoever writes in a language sees it.
+    form.addEventListener("focusin", ({ target }) => {
+      const wanted = target.name?.match(/^(?:greeting|questions)_(en|zh)$/)?.[1];
+      if (wanted && wanted !== language) document.querySelector(`[data-preview=${wanted}]`).click();
+    });
+    for (const link of document.querySelectorAll("[data-preview]")) {
+      link.addEventListener("click", () => showLanguage(link.dataset.preview));
+    }
+    // The widget starts a moment after its page; a frame that was there before this script has loaded already.
+    frame.addEventListener("load", show);
+    show();
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    // Without TLS browsers have no clipboard; what is selected can then be copied by hand.
+    await navigator.clipboard?.writeText(field.value);
+    if (navigator.clipboard) document.getElementById("copied").textContent = button.dataset.copied;
+    if (navigator.clipboard) button.textContent = button.dataset.copied;
+  });
+
   // A form is sent once; the browser's "back" brings its buttons back to life.
   for (const form of document.querySelectorAll('form[method="post"]')) {
     form.addEventListener("submit", () => {

@@ -21,8 +21,12 @@ use super::{
 const NOT_ATTRIBUTES: [&str; 8] =
     ["images", "meta.created_at", "meta.updated_at", "meta.qr_code", "id", "handle", "url", "thumbnail"];
 
-/// Reads products.
-pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Records<Product>, ReadError> {
+/// Reads the products of the lines that can be taken, and what is wrong with the others.
+pub fn read_lines(
+    name: &str,
+    source: &Source,
+    default_currency: &str,
+) -> Result<(Records<Product>, Problems), ReadError> {
     let sku = source.required(name, "products", values::SKU)?;
     let title = source.required(name, "products", values::TITLE)?;
     let price = source.required(name, "products", values::PRICE)?;
@@ -48,6 +52,7 @@ pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Recor
             problems.add(row, "sku", "", "a stock-keeping unit");
             continue;
         }
+        let before = problems.len();
         if name.is_empty() {
             problems.add(row, "title", "", "the product's name");
         }
@@ -60,6 +65,9 @@ pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Recor
             problems.add(row, "stock", row.get(stock), "a whole number of pieces, 0 or more,");
         }
         let (Ok(amount), Some(pieces)) = (amount, pieces) else { continue };
+        if problems.len() > before {
+            continue;
+        }
         let text = squeeze(row.get(description));
         found.reviews.extend(row.reviews.iter().filter_map(|review| nested_review(id, review)));
         found.records.push(Product {
@@ -75,9 +83,8 @@ pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Recor
             compatible_with: list(row.get(compatible)),
         });
     }
-    problems.check(name)?;
     found.records = last_wins(found.records, |product| product.sku.clone(), "SKUs", &mut found.notes);
-    Ok(found)
+    Ok((found, problems))
 }
 
 /// The language a column names, otherwise that of title and description.

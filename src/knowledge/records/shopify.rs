@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     catalog::Product,
-    knowledge::{ReadError, builder::squeeze, html},
+    knowledge::{builder::squeeze, html},
 };
 
 use super::{
@@ -32,8 +32,9 @@ struct Head {
     variants: usize,
 }
 
-/// Reads a Shopify product export; products that are not published are skipped.
-pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Records<Product>, ReadError> {
+/// Reads a Shopify product export; products that are not published are skipped. Also returns what is wrong with the lines
+/// that cannot be taken.
+pub fn read_lines(source: &Source, default_currency: &str) -> (Records<Product>, Problems) {
     let column = |name: &str| source.column(&[name]);
     let (handle, price, quantity) = (column("handle"), column("variant_price"), column("variant_inventory_qty"));
     let mut heads: HashMap<String, Head> = HashMap::new();
@@ -75,12 +76,11 @@ pub fn read(name: &str, source: &Source, default_currency: &str) -> Result<Recor
             found.records.push(product);
         }
     }
-    problems.check(name)?;
     if without_stock > 0 {
         found.notes.push(format!("{without_stock} lines have no stock figure and count as out of stock"));
     }
     found.records = last_wins(found.records, |product| product.sku.clone(), "SKUs", &mut found.notes);
-    Ok(found)
+    (found, problems)
 }
 
 fn read_head(source: &Source, row: &SourceRow) -> Head {

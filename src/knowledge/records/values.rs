@@ -1,6 +1,7 @@
 //! Values in records: names of columns, prices, counts and times, with what was expected where they are bad.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{catalog::Money, knowledge::ReadError, message::Timestamp};
 
@@ -50,35 +51,56 @@ pub const AUTHOR: &[&str] = &["author", "name", "reviewer", "reviewer_name", "�
 pub const EVENT: &[&str] = &["event", "event_type", "action", "事件", "行为"];
 pub const TIMESTAMP: &[&str] = &["timestamp", "time", "at", "date", "event_time", "created_at", "时间"];
 
+/// How many bad values a sentence lists.
+const NAMED_MAX: usize = 5;
+/// Characters of a bad value that are kept.
+const VALUE_CHARACTERS_MAX: usize = 60;
+
+/// A value that cannot be taken, and what was expected in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadValue {
+    /// Line in the file, from 1 (the header).
+    pub line: usize,
+    /// The column as the contract calls it.
+    pub column: String,
+    /// The beginning of what stands there.
+    pub value: String,
+    /// What would do.
+    pub expected: String,
+}
+
 /// Bad values of a file; any of them refuses it.
 #[derive(Debug, Default)]
-pub struct Problems {
-    count: usize,
-    first: Vec<String>,
-}
+pub struct Problems(Vec<BadValue>);
 
 impl Problems {
     /// Notes a bad value and what was expected in its place.
     pub fn add(&mut self, row: &SourceRow, column: &str, value: &str, expected: &str) {
-        self.count += 1;
-        if self.first.len() < 5 {
-            let value: String = value.chars().take(60).collect();
-            self.first.push(format!("line {}, column {column}: {value:?} where {expected} is expected", row.line));
-        }
+        let value = value.chars().take(VALUE_CHARACTERS_MAX).collect();
+        let (column, expected) = (column.to_owned(), expected.to_owned());
+        self.0.push(BadValue { line: row.line, column, value, expected });
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.count
+        self.0.len()
     }
 
     /// An error when there was any.
     pub fn check(self, name: &str) -> Result<(), ReadError> {
-        if self.count == 0 {
+        if self.0.is_empty() {
             return Ok(());
         }
-        let first = self.first.join("; ");
-        Err(ReadError::BadRows { name: name.to_owned(), count: self.count, first })
+        let named = self.0.iter().take(NAMED_MAX).map(|BadValue { line, column, value, expected }| {
+            format!("line {line}, column {column}: {value:?} where {expected} is expected")
+        });
+        let first = named.collect::<Vec<_>>().join("; ");
+        Err(ReadError::BadRows { name: name.to_owned(), count: self.0.len(), first })
+    }
+
+    /// All of them, in file order.
+    pub fn into_values(self) -> Vec<BadValue> {
+        self.0
     }
 }
 

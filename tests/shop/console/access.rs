@@ -250,6 +250,16 @@ async fn the_roles_are_the_ones_that_staff_were_promised() {
         (Method::POST, "/console/test-bench", Role::Agent),
         (Method::GET, "/console/questions", Role::Agent),
         (Method::POST, "/console/questions", Role::Merchant),
+        (Method::GET, "/console/catalogue", Role::Merchant),
+        (Method::GET, "/console/catalogue/product", Role::Merchant),
+        (Method::POST, "/console/catalogue/product", Role::Merchant),
+        (Method::GET, "/console/catalogue/import", Role::Merchant),
+        (Method::POST, "/console/catalogue/import", Role::Merchant),
+        (Method::GET, "/console/catalogue/imports/{id}", Role::Merchant),
+        (Method::POST, "/console/catalogue/imports/{id}", Role::Merchant),
+        (Method::GET, "/console/widget", Role::Merchant),
+        (Method::POST, "/console/widget", Role::Merchant),
+        (Method::GET, "/console/widget/preview", Role::Merchant),
         (Method::POST, "/console/people", Role::Owner),
     ] {
         assert_eq!(least(method, path), Access::AtLeast(role), "{path}");
@@ -311,6 +321,9 @@ async fn every_page_has_its_security_headers_and_runs_no_script_of_its_own() {
         "/console/test-bench",
         "/console/questions",
         "/console/people",
+        "/console/catalogue",
+        "/console/catalogue/import",
+        "/console/widget",
         "/console/no-such-page",
         "/console/conversations/not-a-number",
     ] {

@@ -260,10 +260,7 @@ class Chat {
     const signature = JSON.stringify([greeting, questions]);
     if (signature === this.introSignature) return;
     this.introSignature = signature;
-    const bubble = el("div", "bubble", { dir: "auto" }, greeting);
-    const message = el("article", "message bot", { "aria-label": T.assistant }, avatar({ author: "bot" }), el("div", "body", {}, bubble));
-    panel.intro.replaceChildren(message);
-    if (questions.length) panel.intro.append(chipsNode(questions, T.suggested, (text) => this.send(text)));
+    panel.intro.replaceChildren(...introNodes(greeting, questions, (text) => this.send(text)));
   }
 
   /** Whether it is known that there is no earlier conversation to be shown. */
@@ -316,6 +313,11 @@ function sessionFlag(key) {
 
 function start() {
   if (window.Shoptalk) return;
+  if (OPTIONS.preview) {
+    const preview = new Preview();
+    window.Shoptalk = Object.freeze({ show: (settings) => preview.show(settings) });
+    return;
+  }
   const chat = new Chat();
   /** For the merchant's own buttons: `Shoptalk.open()`, `Shoptalk.close()`, `Shoptalk.ask("...")`. */
   window.Shoptalk = Object.freeze({

@@ -37,7 +37,7 @@ class Panel {
       this.buildLog(),
       this.buildComposer(),
     );
-    this.root = el("div", `root ${OPTIONS.left ? "left" : "right"}`, { lang: LANGUAGE }, this.panel, this.launcher);
+    this.root = el("div", "root", { lang: LANGUAGE }, this.panel, this.launcher);
     shadow.append(this.root);
     document.body.append(this.host);
   }
@@ -272,14 +272,17 @@ class Panel {
   }
 
   followTheme() {
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.applyLooks());
+    this.applyLooks();
+  }
+
+  applyLooks() {
     const preference = matchMedia("(prefers-color-scheme: dark)");
-    const apply = () => {
-      const dark = OPTIONS.theme === "dark" || (OPTIONS.theme !== "light" && preference.matches);
-      this.root.classList.toggle("dark", dark);
-      for (const [name, value] of Object.entries(colorVariables(dark))) this.root.style.setProperty(name, value);
-    };
-    preference.addEventListener("change", apply);
-    apply();
+    const dark = OPTIONS.theme === "dark" || (OPTIONS.theme !== "light" && preference.matches);
+    this.root.classList.toggle("dark", dark);
+    this.root.classList.toggle("left", OPTIONS.left);
+    this.root.classList.toggle("right", !OPTIONS.left);
+    for (const [name, value] of Object.entries(colorVariables(dark))) this.root.style.setProperty(name, value);
   }
 
   fillsScreen() {

@@ -158,6 +158,14 @@ function pendingNode(message, { retry, remove }) {
   return el("article", `message shopper pending ${message.state}`, { "aria-label": T.you }, body);
 }
 
+/** What stands above the first message: the greeting and what a shopper may ask. */
+function introNodes(greeting, questions, choose) {
+  const bubble = el("div", "bubble", { dir: "auto" }, greeting);
+  const body = el("div", "body", {}, bubble);
+  const message = el("article", "message bot", { "aria-label": T.assistant }, avatar({ author: "bot" }), body);
+  return questions.length ? [message, chipsNode(questions, T.suggested, choose)] : [message];
+}
+
 /** Short texts to choose from; the chosen one is the shopper's next message. */
 function chipsNode(texts, label, choose) {
   const chips = texts.map((text) =>

@@ -1,8 +1,8 @@
-// What the merchant chose with data- attributes on the script tag, and what follows from it: server, language, colours.
+// What the merchant chose in the console (SETTINGS) and with data- attributes on the script tag, which count more, and what
+// follows from it: server, language, colours.
 
 const SCRIPT = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
 const SERVER = new URL(".", SCRIPT.src);
-const DEFAULT_COLOR = "#0f766e";
 /** Characters of one message; the server reads more, but nobody answers a longer one well. */
 const TEXT_CHARS_MAX = 4000;
 
@@ -12,18 +12,22 @@ const T = TEXTS[LANGUAGE];
 const LOCALE = navigator.languages?.find((tag) => tag.toLowerCase().split("-")[0] === LANGUAGE) ?? LANGUAGE;
 
 const OPTIONS = {
-  color: parseColor(SCRIPT.dataset.color) ?? parseColor(DEFAULT_COLOR),
-  left: SCRIPT.dataset.position === "left",
+  color: parseColor(SCRIPT.dataset.color) ?? parseColor(SETTINGS.colour),
+  left: (SCRIPT.dataset.position ?? SETTINGS.position) === "left",
   greeting: SCRIPT.dataset.greeting,
   open: SCRIPT.dataset.open === "true",
   theme: SCRIPT.dataset.theme,
   productUrl: SCRIPT.dataset.productUrl,
+  /** In the console: it shows what it would look like and talks to nobody. */
+  preview: SCRIPT.dataset.preview === "true",
 };
 
 function chooseLanguage() {
   const wanted = [SCRIPT.dataset.language, ...(navigator.languages ?? [navigator.language])];
-  const known = wanted.map((tag) => String(tag ?? "").toLowerCase().split("-")[0]).find((tag) => tag in TEXTS);
-  return known ?? "en";
+  // The preview shows a language also before it is offered.
+  const offered = SCRIPT.dataset.preview === "true" ? Object.keys(TEXTS) : SETTINGS.languages;
+  const known = wanted.map((tag) => String(tag ?? "").toLowerCase().split("-")[0]).find((tag) => offered.includes(tag));
+  return known ?? offered[0];
 }
 
 /** An address on the server this script came from. */
@@ -88,9 +92,10 @@ function readableOn(color, background) {
 function colorVariables(dark) {
   const white = [255, 255, 255];
   const ink = [17, 24, 39];
-  const on = contrast(OPTIONS.color, white) >= 4.5 ? white : contrast(OPTIONS.color, ink) >= 4.5 ? ink : white;
-  const brand = on === white ? readableOn(OPTIONS.color, white) : OPTIONS.color;
+  const black = [0, 0, 0];
+  // Black can be read wherever white cannot; ink is kinder to the eye where it will do.
+  const on = [white, ink].find((text) => contrast(OPTIONS.color, text) >= 4.5) ?? black;
   const accent = readableOn(OPTIONS.color, dark ? [24, 28, 35] : white);
   const css = (color) => `rgb(${color.join(" ")})`;
-  return { "--brand": css(brand), "--on-brand": css(on), "--accent": css(accent) };
+  return { "--brand": css(OPTIONS.color), "--on-brand": css(on), "--accent": css(accent) };
 }
