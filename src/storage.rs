@@ -2,6 +2,7 @@
 //! statements are the same for both. Each public method is one step that either happens or does not.
 
 mod accounts;
+mod audit;
 mod chats;
 mod conversations;
 mod inbox;
@@ -9,10 +10,13 @@ mod handover;
 mod kept_documents;
 mod knowledge;
 mod merchant_files;
+mod outcomes;
+mod people;
 mod records;
 mod staff_inbox;
 mod staff_answers;
 mod topics;
+mod visits;
 
 use std::{
     fs::File,
@@ -31,6 +35,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use audit::{AuditEntry, AuditFilter, AuditKind, Deed};
 pub use chats::Gathered;
 pub use conversations::{Author, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome};
 pub use handover::{Acted, Attended, StaffAct};
@@ -38,6 +43,7 @@ pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
+pub use outcomes::{OutcomeRow, Outcomes, TopicRow};
 pub use records::StoredProduct;
 pub use staff_answers::{AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer};
 pub use staff_inbox::{CannedReply, Care, ConversationFilter, InboxView, StoredAttachment, TurnQuality};
@@ -87,6 +93,8 @@ pub struct Store {
     /// Which file the one process locks that works the inbox of a data directory, and the file once it does.
     worker_lock: Option<Arc<Path>>,
     locked: Arc<OnceLock<File>>,
+    /// Noted with the next commit (see `noting`).
+    deed: Option<Arc<Deed>>,
 }
 
 impl Store {
@@ -122,9 +130,10 @@ impl Store {
             .await?;
         // IMMEDIATE: another process that writes is waited for here, not half way.
         let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
+        let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default(), deed: None };
         store.migrate(sqlite).await?;
         store.note_earlier_turns().await?;
+        store.note_earlier_visits().await?;
         Ok(store)
     }
 
@@ -142,6 +151,7 @@ impl Store {
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
             (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
             (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
+            (8, "owners", include_str!("storage/migrations/0008_owners.sql")),
         ];
         let migrations = migrations
             .into_iter()
@@ -169,7 +179,7 @@ impl Store {
     async fn write(&self) -> Result<WriteTransaction<'_>> {
         let guard = self.writer.lock().await;
         let connection = self.pool.acquire().await?;
-        let mut tx = WriteTransaction { connection, committed: false, _guard: guard };
+        let mut tx = WriteTransaction { connection, committed: false, deed: self.deed.clone(), _guard: guard };
         sqlx::query(self.begin).execute(&mut *tx.connection).await?;
         Ok(tx)
     }
@@ -230,6 +240,7 @@ const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 struct WriteTransaction<'a> {
     connection: PoolConnection<Any>,
     committed: bool,
+    deed: Option<Arc<Deed>>,
     _guard: MutexGuard<'a, ()>,
 }
 
@@ -265,6 +276,9 @@ impl WriteTransaction<'_> {
     }
 
     async fn commit(mut self) -> Result<()> {
+        if let Some(deed) = self.deed.take() {
+            self.note(&deed).await?;
+        }
         sqlx::query("COMMIT").execute(&mut *self.connection).await?;
         self.committed = true;
         Ok(())

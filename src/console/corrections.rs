@@ -16,6 +16,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     texts::{Texts, fill},
     transcript::state_name,
 };
@@ -23,7 +24,7 @@ use crate::{
     knowledge::staff_answers::says,
     message::{Citation, Language},
     privacy,
-    storage::{AnswerCheck, AnswerState, JudgedReply, NewStaffAnswer, Role, StaffAnswer},
+    storage::{AnswerCheck, AnswerState, AuditKind, JudgedReply, NewStaffAnswer, Role, StaffAnswer},
 };
 
 /// Longest question and answer, in characters.
@@ -264,6 +265,16 @@ enum DecideAction {
 }
 
 impl DecideAction {
+    /// What the log calls it.
+    fn audited(self) -> AuditKind {
+        match self {
+            Self::Approve => AuditKind::CorrectionApproved,
+            Self::Reject => AuditKind::CorrectionRejected,
+            Self::Save => AuditKind::CorrectionChanged,
+            Self::Withdraw => AuditKind::CorrectionWithdrawn,
+        }
+    }
+
     /// The states that it is possible in, and the one that it leads to.
     fn change(self) -> (&'static [AnswerState], AnswerState) {
         use AnswerState::{Live, Proposed, Rejected, Withdrawn};
@@ -297,7 +308,8 @@ pub(super) async fn decide(
         Err(error) => return show_list(&state, locale, &staff, Some(error)).await,
     };
     let (said, by) = ((&*words.question, &*words.answer, words.language), (&*staff.user.name, Utc::now()));
-    let decided = state.store.decide_staff_answer(id, from, to, said, by).await?;
+    let noting = state.store.noting(deed(&staff.user, form.action.audited(), format!("correction {id}")));
+    let decided = noting.decide_staff_answer(id, from, to, said, by).await?;
     if decided && (to == AnswerState::Live || from.contains(&AnswerState::Live)) {
         publish(&state).await?;
     }

@@ -16,11 +16,12 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     versions::{Shown, compared},
 };
 use crate::{
     knowledge::{Chunk, ChunkKind},
-    storage::KeptDocument,
+    storage::{AuditKind, KeptDocument},
 };
 
 #[derive(Template)]
@@ -81,17 +82,20 @@ enum Action {
 /// `POST /console/drafts/{id}`
 pub(super) async fn decide(
     State(state): State<ConsoleState>,
+    staff: Staff,
     Path(id): Path<i64>,
     Form(form): Form<DecideForm>,
 ) -> PageResult<Response> {
-    find(&state, id).await?;
+    let draft = find(&state, id).await?;
     match form.action {
         Action::Publish => {
-            let document = state.store.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
+            let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentPublished, draft.name));
+            let document = noting.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
             Ok(Redirect::to(&format!("/console/documents/{document}")).into_response())
         }
         Action::ThrowAway => {
-            state.store.delete_draft(id).await?;
+            let noting = state.store.noting(deed(&staff.user, AuditKind::DraftThrownAway, draft.name));
+            noting.delete_draft(id).await?;
             Ok(Redirect::to("/console/documents").into_response())
         }
     }
@@ -107,10 +111,12 @@ pub(super) struct PublishAllForm {
 /// `POST /console/drafts`
 pub(super) async fn publish_all(
     State(state): State<ConsoleState>,
+    staff: Staff,
     Form(_): Form<PublishAllForm>,
 ) -> PageResult<Response> {
     for draft in state.store.drafts().await? {
-        state.store.publish_kept(draft.id, Utc::now()).await?;
+        let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentPublished, draft.name));
+        noting.publish_kept(draft.id, Utc::now()).await?;
     }
     Ok(Redirect::to("/console/documents").into_response())
 }
