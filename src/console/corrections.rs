@@ -185,8 +185,13 @@ pub(super) async fn propose(
         author: &staff.user.name,
         at: Utc::now(),
     };
-    state.store.add_staff_answer(&new).await?;
-    if may_decide { publish(state).await } else { Ok(()) }
+    if !may_decide {
+        state.store.add_staff_answer(&new).await?;
+        return Ok(());
+    }
+    let subject = message_id.map_or_else(String::new, |id| format!("message {id}"));
+    state.store.noting(deed(&staff.user, AuditKind::CorrectionApproved, subject)).add_staff_answer(&new).await?;
+    publish(state).await
 }
 
 /// In a task of its own, so that it is done also when somebody leaves the page.

@@ -110,7 +110,7 @@ async fn a_reply_of_staff_hands_over_and_an_erased_chat_is_counted_no_more() {
     agent.post(&format!("/console/conversations/{id}/reply"), &[("text", "Here I am.")]).await;
     assert_eq!(count(&agent, "Handed over").await, ("1".to_owned(), "1".to_owned()));
     let erase = Reply { effect: Some(shoptalk::message::Effect::Erase), ..reply("Erased") };
-    agent.post(&format!("/console/conversations/{id}/state"), &[("action", "hand_back")]).await;
+    agent.post(&format!("/console/conversations/{id}/state"), &[("action", "return")]).await;
     shop.turn(Channel::Widget, "w1", "erase me", &erase).await;
     assert_eq!(count(&agent, "Handed over").await, ("0".to_owned(), "1".to_owned()), "only the last turn is left");
 }
@@ -168,7 +168,7 @@ async fn the_page_is_fast_with_many_conversations() {
     let mut times = Vec::new();
     for _ in 0..20 {
         let began = Instant::now();
-        assert!(viewer.page("/console/outcome?days=90").await.contains("intent 7"));
+        assert!(viewer.page("/console/outcome?days=90").await.contains("intent 1<"));
         times.push(began.elapsed());
     }
     times.sort();
