@@ -63,7 +63,7 @@ impl AuditQuery {
     fn address(&self) -> String {
         let pairs = [("person", &self.person), ("kind", &self.kind), ("from", &self.from), ("to", &self.to)];
         let given = pairs.iter().filter(|(_, value)| !value.is_empty());
-        given.map(|(name, value)| format!("{name}={}&", query_value(value))).collect()
+        given.flat_map(|(name, value)| [*name, "=", &*query_value(value), "&"].map(str::to_owned)).collect()
     }
 }
 

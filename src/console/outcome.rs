@@ -65,6 +65,7 @@ struct OutcomePage {
     topics: Vec<TopicRow>,
 }
 
+#[expect(clippy::unused_self, reason = "templates call methods of a value they hold")]
 impl OutcomePage {
     fn declined(&self, topic: &TopicRow) -> Share {
         Share::new(topic.declined, topic.asked)

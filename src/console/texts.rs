@@ -447,8 +447,8 @@ texts! {
     activate_hint: "This person may log in again with the same password.", "此人可以用原密码重新登录。";
     password_link: "Link for a new password", "设置新密码的链接";
     password_link_hint: "Give it to this person. It works once, within 24 hours, and is not shown again.", "请交给本人。链接只能使用一次，24 小时内有效，且不会再次显示。";
-    password_link_make: "Make a link for a new password", "生成设置新密码的链接";
-    password_link_make_hint: "The old password works until the link is used; then all sessions of this person end.", "在链接被使用之前，旧密码仍然有效；使用后此人的所有会话都会结束。";
+    password_link_make: "Make a link", "生成链接";
+    password_link_make_hint: "By a one-time link this person sets a new password. The old one works until then; afterwards all sessions of this person end.", "此人可通过一次性链接设置新密码。在此之前旧密码仍然有效；使用后此人的所有会话都会结束。";
     error_password_link: "This link has been used, replaced by a newer one, or is older than 24 hours. Ask the owner for another.", "此链接已被使用、已被新链接取代或已超过 24 小时。请向所有者索取新链接。";
     new_password: "New password", "新密码";
     new_password_intro: "Hello, {name}. Choose the password that you will log in with.", "您好，{name}。请设置登录密码。";

@@ -139,6 +139,7 @@ pub struct AuditFilter {
 
 impl Store {
     /// The same store, whose next commit notes `deed` too. For one deed: a step that commits twice would note it twice.
+    #[must_use]
     pub fn noting(&self, deed: Deed) -> Self {
         Self { deed: Some(deed.into()), ..self.clone() }
     }
