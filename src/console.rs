@@ -10,7 +10,9 @@
 //! - templates escape everything they print.
 
 mod access;
+mod account;
 mod assets;
+mod audit;
 mod canned;
 mod care;
 mod catalogue;
@@ -25,11 +27,15 @@ mod frame;
 mod gaps;
 mod inbox;
 mod layout;
+mod outcome;
+mod outcome_figures;
 mod overview;
+mod password_link;
 mod passwords;
 mod people;
 mod question_set;
 mod product;
+mod person;
 mod sessions;
 mod set_aside;
 mod shopper;
@@ -189,6 +195,8 @@ fn routes() -> Vec<Route> {
         write("/console/setup", Access::Public, post(sign_in::set_up)),
         read("/console/login", Access::Public, get(sign_in::login_page)),
         write("/console/login", Access::Public, post(sign_in::log_in)),
+        read("/console/password", Access::Public, get(password_link::page)),
+        write("/console/password", Access::Public, post(password_link::set)),
         write("/console/language", Access::Public, post(sign_in::choose_language)),
         write("/console/logout", viewer, post(sign_in::log_out)),
         read("/console", viewer, get(overview::page)),
@@ -248,6 +256,17 @@ fn routes() -> Vec<Route> {
         read("/console/widget/preview", merchant, get(widget_preview::page)),
         read("/console/people", owner, get(people::list)),
         write("/console/people", owner, post(people::add)),
+        read("/console/people/{id}", owner, get(person::page)),
+        write("/console/people/{id}/role", owner, post(person::change_role)),
+        write("/console/people/{id}/access", owner, post(person::change_access)),
+        write("/console/people/{id}/link", owner, post(person::make_link)),
+        write("/console/people/{id}/sessions", owner, post(person::end_session)),
+        read("/console/account", viewer, get(account::page)),
+        write("/console/account", viewer, post(account::change_password)),
+        read("/console/outcome", viewer, get(outcome::page)),
+        read("/console/outcome/{table}", viewer, get(outcome::file_of)),
+        read("/console/audit", owner, get(audit::list)),
+        read("/console/audit/export", owner, get(audit::export)),
         read("/console/{*rest}", viewer, get(frame::not_found)),
     ]
 }

@@ -13,7 +13,7 @@ use crate::{
     live::{LiveEvent, LiveHub},
     message::{Language, LatencyMs, Reply, Route, Sentiment, Timestamp, Trace},
     prompts::{Phrase, Prompts},
-    storage::{Acted, Attended, StaffAct, StorageError, Store},
+    storage::{Acted, Attended, AuditKind, Deed as Noted, StaffAct, StorageError, Store},
 };
 
 /// How often it is looked whether somebody waits for too long.
@@ -87,13 +87,41 @@ impl Desk {
         let notice = notice(deed, &staff.name, language);
         let notice = notice.as_deref();
         let act = StaffAct { conversation_id, event, words, notice, says: says.as_ref(), update, unchanged: None, at };
-        let acted = self.store.act(&act).await?;
+        let acted = match self.audited(conversation_id, staff, deed, at).await? {
+            Some(noted) => self.store.noting(noted).act(&act).await?,
+            None => self.store.act(&act).await?,
+        };
         if matches!((deed, &acted), (Deed::Close, Acted::Done(_))) {
             let words = self.prompts.say(conversation.language, Phrase::AskRating, context! {});
             self.store.ask_rating(&conversation, &words, at).await?;
         }
         self.announce(&conversation);
         Ok(acted)
+    }
+
+    /// What the log says of a deed; an answer stands there where it takes the conversation from the bot or a colleague.
+    async fn audited(
+        &self,
+        conversation_id: i64,
+        staff: &Staff,
+        deed: &Deed,
+        at: Timestamp,
+    ) -> Result<Option<Noted>, StorageError> {
+        let kind = match deed {
+            Deed::Note(_) => return Ok(None),
+            Deed::Answer(_) => {
+                let standing = self.store.standing(conversation_id).await?;
+                if standing.and_then(|standing| standing.holder).is_some_and(|holder| holder.staff.id == staff.id) {
+                    return Ok(None);
+                }
+                AuditKind::ConversationTaken
+            }
+            Deed::Take => AuditKind::ConversationTaken,
+            Deed::GiveBack => AuditKind::ConversationHandedBack,
+            Deed::Close => AuditKind::ConversationClosed,
+        };
+        let subject = format!("conversation {conversation_id}");
+        Ok(Some(Noted { actor: Some(staff.clone()), kind, subject, at }))
     }
 
     /// Gives back what has waited too long for a person, or been left by one. Returns how many there were.

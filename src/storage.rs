@@ -3,6 +3,7 @@
 
 mod accounts;
 mod catalogue;
+mod audit;
 mod chats;
 mod conversations;
 mod inbox;
@@ -11,11 +12,14 @@ mod kept_documents;
 mod knowledge;
 mod merchant_files;
 mod question_set;
+mod outcomes;
+mod people;
 mod records;
 mod staff_inbox;
 mod staff_answers;
 mod topics;
 mod widget;
+mod visits;
 
 use std::{
     fs::File,
@@ -34,6 +38,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use accounts::{ConversationCounts, Role, User};
+pub use audit::{AuditEntry, AuditFilter, AuditKind, Deed};
 pub use catalogue::CatalogueImport;
 pub use chats::Gathered;
 pub use conversations::{Author, ConversationSummary, OutboxItem, Receipt, StoredMessage, TurnOutcome};
@@ -42,6 +47,7 @@ pub use inbox::{LEASE, PendingInbound, SetAside, SetAsideKind, UnreadUpdate};
 pub use kept_documents::KeptDocument;
 pub use knowledge::{DocumentRecord, DocumentWrite, StoredChunk};
 pub use merchant_files::{MerchantFile, MerchantStep, NewMerchantFile, Undone};
+pub use outcomes::{OutcomeRow, Outcomes, TopicRow};
 pub use question_set::{Expects, KeptQuestion};
 pub use records::StoredProduct;
 pub use staff_answers::{AnswerCheck, AnswerState, DismissedQuestion, JudgedReply, NewStaffAnswer, StaffAnswer};
@@ -92,6 +98,8 @@ pub struct Store {
     /// Which file the one process locks that works the inbox of a data directory, and the file once it does.
     worker_lock: Option<Arc<Path>>,
     locked: Arc<OnceLock<File>>,
+    /// Noted with the next commit (see `noting`).
+    deed: Option<Arc<Deed>>,
 }
 
 impl Store {
@@ -127,9 +135,10 @@ impl Store {
             .await?;
         // IMMEDIATE: another process that writes is waited for here, not half way.
         let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default() };
+        let store = Self { pool, begin, writer: Arc::default(), worker_lock: None, locked: Arc::default(), deed: None };
         store.migrate(sqlite).await?;
         store.note_earlier_turns().await?;
+        store.note_earlier_visits().await?;
         Ok(store)
     }
 
@@ -147,6 +156,7 @@ impl Store {
             (5, "people", include_str!("storage/migrations/0005_people.sql")),
             (6, "inbox", include_str!("storage/migrations/0006_inbox.sql")),
             (7, "knowledge", include_str!("storage/migrations/0007_knowledge.sql")),
+            (8, "owners", include_str!("storage/migrations/0008_owners.sql")),
             (9, "catalogue", include_str!("storage/migrations/0009_catalogue.sql")),
             (10, "question set", include_str!("storage/migrations/0010_question_set.sql")),
         ];
@@ -176,7 +186,7 @@ impl Store {
     async fn write(&self) -> Result<WriteTransaction<'_>> {
         let guard = self.writer.lock().await;
         let connection = self.pool.acquire().await?;
-        let mut tx = WriteTransaction { connection, committed: false, _guard: guard };
+        let mut tx = WriteTransaction { connection, committed: false, deed: self.deed.clone(), _guard: guard };
         sqlx::query(self.begin).execute(&mut *tx.connection).await?;
         Ok(tx)
     }
@@ -237,6 +247,7 @@ const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 struct WriteTransaction<'a> {
     connection: PoolConnection<Any>,
     committed: bool,
+    deed: Option<Arc<Deed>>,
     _guard: MutexGuard<'a, ()>,
 }
 
@@ -272,6 +283,9 @@ impl WriteTransaction<'_> {
     }
 
     async fn commit(mut self) -> Result<()> {
+        if let Some(deed) = self.deed.take() {
+            self.note(&deed).await?;
+        }
         sqlx::query("COMMIT").execute(&mut *self.connection).await?;
         self.committed = true;
         Ok(())

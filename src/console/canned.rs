@@ -15,8 +15,9 @@ use super::{
     conversations::REPLY_CHARACTERS_MAX,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
 };
-use crate::storage::CannedReply;
+use crate::storage::{AuditKind, CannedReply};
 
 const ADDRESS: &str = "/console/replies";
 /// Longest short name, in characters.
@@ -74,7 +75,8 @@ pub(super) async fn keep(
     if text.is_empty() || text.chars().count() > REPLY_CHARACTERS_MAX {
         return show(&state, locale, &staff, form, Some(t.canned_text_needed)).await;
     }
-    state.store.keep_canned_reply(&name, &text).await?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::SettingChanged, format!("/{name}")));
+    noting.keep_canned_reply(&name, &text).await?;
     Ok(Redirect::to(ADDRESS).into_response())
 }
 
@@ -85,8 +87,15 @@ fn is_short_name(name: &str) -> bool {
 }
 
 /// `POST /console/replies/{id}/delete`
-pub(super) async fn delete(State(state): State<ConsoleState>, Path(id): Path<i64>) -> PageResult<Response> {
-    if state.store.delete_canned_reply(id).await? {
+pub(super) async fn delete(
+    State(state): State<ConsoleState>,
+    staff: Staff,
+    Path(id): Path<i64>,
+) -> PageResult<Response> {
+    let replies = state.store.canned_replies().await?;
+    let reply = replies.into_iter().find(|reply| reply.id == id).ok_or(PageError::NotFound)?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::SettingChanged, format!("/{}", reply.name)));
+    if noting.delete_canned_reply(id).await? {
         Ok(Redirect::to(ADDRESS).into_response())
     } else {
         Err(PageError::NotFound)

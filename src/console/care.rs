@@ -73,7 +73,7 @@ pub(super) async fn care_pane(state: &ConsoleState, l: &Layout, id: i64) -> Page
 }
 
 async fn colleagues(state: &ConsoleState) -> PageResult<Vec<User>> {
-    Ok(state.store.users().await?.into_iter().filter(|user| user.role >= Role::Agent).collect())
+    Ok(state.store.users().await?.into_iter().filter(|user| user.is_active && user.role >= Role::Agent).collect())
 }
 
 /// To whom a conversation is given; empty: to nobody.

@@ -16,6 +16,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     texts::{Texts, fill},
     transcript::state_name,
 };
@@ -23,7 +24,7 @@ use crate::{
     knowledge::staff_answers::says,
     message::{Citation, Language},
     privacy,
-    storage::{AnswerCheck, AnswerState, JudgedReply, NewStaffAnswer, Role, StaffAnswer},
+    storage::{AnswerCheck, AnswerState, AuditKind, JudgedReply, NewStaffAnswer, Role, StaffAnswer},
 };
 
 /// Longest question and answer, in characters.
@@ -184,8 +185,13 @@ pub(super) async fn propose(
         author: &staff.user.name,
         at: Utc::now(),
     };
-    state.store.add_staff_answer(&new).await?;
-    if may_decide { publish(state).await } else { Ok(()) }
+    if !may_decide {
+        state.store.add_staff_answer(&new).await?;
+        return Ok(());
+    }
+    let subject = message_id.map_or_else(String::new, |id| format!("message {id}"));
+    state.store.noting(deed(&staff.user, AuditKind::CorrectionApproved, subject)).add_staff_answer(&new).await?;
+    publish(state).await
 }
 
 /// In a task of its own, so that it is done also when somebody leaves the page.
@@ -264,6 +270,16 @@ enum DecideAction {
 }
 
 impl DecideAction {
+    /// What the log calls it.
+    fn audited(self) -> AuditKind {
+        match self {
+            Self::Approve => AuditKind::CorrectionApproved,
+            Self::Reject => AuditKind::CorrectionRejected,
+            Self::Save => AuditKind::CorrectionChanged,
+            Self::Withdraw => AuditKind::CorrectionWithdrawn,
+        }
+    }
+
     /// The states that it is possible in, and the one that it leads to.
     fn change(self) -> (&'static [AnswerState], AnswerState) {
         use AnswerState::{Live, Proposed, Rejected, Withdrawn};
@@ -297,7 +313,8 @@ pub(super) async fn decide(
         Err(error) => return show_list(&state, locale, &staff, Some(error)).await,
     };
     let (said, by) = ((&*words.question, &*words.answer, words.language), (&*staff.user.name, Utc::now()));
-    let decided = state.store.decide_staff_answer(id, from, to, said, by).await?;
+    let noting = state.store.noting(deed(&staff.user, form.action.audited(), format!("correction {id}")));
+    let decided = noting.decide_staff_answer(id, from, to, said, by).await?;
     if decided && (to == AnswerState::Live || from.contains(&AnswerState::Live)) {
         publish(&state).await?;
     }

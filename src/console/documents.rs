@@ -15,6 +15,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     texts::{Texts, fill},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
         contradictions::{self, Contradiction},
         staff_answers::STAFF_ANSWERS,
     },
-    storage::{DocumentRecord, KeptDocument},
+    storage::{AuditKind, DocumentRecord, KeptDocument},
 };
 
 /// Largest file.
@@ -126,6 +127,9 @@ pub(super) async fn upload(
             continue;
         }
         let outcome = read_file(&state, t, &name, field).await;
+        if outcome.is_ok() {
+            state.store.note_deed(deed(&staff.user, AuditKind::FileUploaded, &name)).await?;
+        }
         results.push(FileResult { name, outcome });
     }
     if excess > 0 {
@@ -234,7 +238,8 @@ pub(super) async fn delete(
         // The next correction would bring them all back.
         state.store.withdraw_staff_answers(&staff.user.name, Utc::now()).await?;
     }
-    state.store.delete_document(&document.name).await?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentDeleted, &document.name));
+    noting.delete_document(&document.name).await?;
     Ok(Redirect::to("/console/documents").into_response())
 }
 

@@ -17,11 +17,12 @@ use super::{
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
     question_set,
+    sign_in::deed,
     versions::{Shown, compared},
 };
 use crate::{
     knowledge::{Chunk, ChunkKind},
-    storage::KeptDocument,
+    storage::{AuditKind, KeptDocument},
 };
 
 #[derive(Template)]
@@ -89,14 +90,16 @@ pub(super) async fn decide(
     let draft = find(&state, id).await?;
     match form.action {
         Action::Publish => {
-            if question_set::check_first(&state, vec![draft], &staff.user.name).await? {
+            if question_set::check_first(&state, vec![draft.clone()], &staff.user).await? {
                 return Ok(Redirect::to(question_set::ADDRESS).into_response());
             }
-            let document = state.store.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
+            let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentPublished, draft.name));
+            let document = noting.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
             Ok(Redirect::to(&format!("/console/documents/{document}")).into_response())
         }
         Action::ThrowAway => {
-            state.store.delete_draft(id).await?;
+            let noting = state.store.noting(deed(&staff.user, AuditKind::DraftThrownAway, draft.name));
+            noting.delete_draft(id).await?;
             Ok(Redirect::to("/console/documents").into_response())
         }
     }
@@ -116,11 +119,12 @@ pub(super) async fn publish_all(
     Form(_): Form<PublishAllForm>,
 ) -> PageResult<Response> {
     let drafts = state.store.drafts().await?;
-    if !drafts.is_empty() && question_set::check_first(&state, drafts.clone(), &staff.user.name).await? {
+    if !drafts.is_empty() && question_set::check_first(&state, drafts.clone(), &staff.user).await? {
         return Ok(Redirect::to(question_set::ADDRESS).into_response());
     }
     for draft in drafts {
-        state.store.publish_kept(draft.id, Utc::now()).await?;
+        let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentPublished, draft.name));
+        noting.publish_kept(draft.id, Utc::now()).await?;
     }
     Ok(Redirect::to("/console/documents").into_response())
 }

@@ -17,11 +17,12 @@ use super::{
     frame::{PageError, PageResult, page as render},
     inbox::{ListQuery, shopper_name},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     transcript::{Bubble, bubbles},
 };
 use crate::{
     message::Channel,
-    storage::{ConversationFilter, ConversationSummary, StoredMessage},
+    storage::{AuditKind, ConversationFilter, ConversationSummary, StoredMessage},
 };
 
 /// Most conversations in one file.
@@ -30,7 +31,7 @@ const ROWS_MAX: i64 = 50_000;
 /// Kind of file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Format {
+pub(super) enum Format {
     /// One JSON object a line.
     #[default]
     Jsonl,
@@ -42,11 +43,11 @@ enum Format {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FormatQuery {
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// One line of a file: names and values in order. Every line of a file has the same names.
-type Line = Map<String, Value>;
+pub(super) type Line = Map<String, Value>;
 
 /// `GET /console/conversations/export`
 pub(super) async fn list(
@@ -57,16 +58,19 @@ pub(super) async fn list(
 ) -> PageResult<Response> {
     let filter = ConversationFilter { limit: ROWS_MAX, ..query.filter(staff.user.id, Utc::now()) };
     let lines = state.store.conversations(&filter).await?.iter().map(conversation_line).collect();
+    state.store.note_deed(deed(&staff.user, AuditKind::ListExported, "conversations")).await?;
     file("conversations", format, lines)
 }
 
 /// `GET /console/conversations/{id}/export`
 pub(super) async fn transcript(
     State(state): State<ConsoleState>,
+    staff: Staff,
     Path(id): Path<i64>,
     Query(FormatQuery { format }): Query<FormatQuery>,
 ) -> PageResult<Response> {
     find(&state, id).await?;
+    state.store.note_deed(deed(&staff.user, AuditKind::ShopperExported, format!("conversation {id}"))).await?;
     let lines = state.store.messages(id, 0).await?.iter().map(message_line).collect();
     file(&format!("conversation-{id}"), format, lines)
 }
@@ -108,11 +112,11 @@ fn message_line(message: &StoredMessage) -> Line {
     ])
 }
 
-fn line<const N: usize>(fields: [(&str, Value); N]) -> Line {
+pub(super) fn line<const N: usize>(fields: [(&str, Value); N]) -> Line {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn file(name: &str, format: Format, lines: Vec<Line>) -> PageResult<Response> {
+pub(super) fn file(name: &str, format: Format, lines: Vec<Line>) -> PageResult<Response> {
     let (kind, extension, content) = match format {
         Format::Jsonl => ("application/x-ndjson; charset=utf-8", "jsonl", json_lines(lines).into_bytes()),
         Format::Csv => {

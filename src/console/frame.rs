@@ -47,6 +47,8 @@ pub(super) enum PageError {
     CrossOrigin,
     #[error("the set-up link is not valid")]
     SetupLink,
+    #[error("the link for a new password is not valid")]
+    PasswordLink,
     #[error("too many passwords are being checked")]
     Busy,
     #[error(transparent)]
@@ -63,7 +65,7 @@ impl PageError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::CrossOrigin | Self::SetupLink => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CrossOrigin | Self::SetupLink | Self::PasswordLink => StatusCode::FORBIDDEN,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(_) | Self::Session(_) | Self::Template(_) | Self::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -76,6 +78,7 @@ impl PageError {
         match self {
             Self::CrossOrigin => Some(t.error_cross_origin),
             Self::SetupLink => Some(t.error_setup_link),
+            Self::PasswordLink => Some(t.error_password_link),
             Self::Busy => Some(t.error_busy),
             _ => None,
         }

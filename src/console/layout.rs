@@ -51,7 +51,10 @@ pub(super) enum Section {
     Corrections,
     Gaps,
     TestBench,
+    Outcome,
     People,
+    Audit,
+    Account,
     None,
 }
 

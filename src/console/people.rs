@@ -15,12 +15,12 @@ use super::{
     access::Staff,
     frame::{PageResult, page as render},
     layout::{Layout, Locale, Section},
-    sign_in::{check_person, hash},
+    sign_in::{check_person, deed, hash},
 };
-use crate::storage::{Role, User};
+use crate::storage::{AuditKind, Role, User};
 
 /// The roles that somebody can be given, lowest first.
-const ROLES: [Role; 4] = [Role::Viewer, Role::Agent, Role::Merchant, Role::Owner];
+pub(super) const ROLES: [Role; 4] = [Role::Viewer, Role::Agent, Role::Merchant, Role::Owner];
 
 #[derive(Template)]
 #[template(path = "people.html")]
@@ -85,7 +85,8 @@ pub(super) async fn add(
         Err(error) => return show(&state, locale, &staff, form, Some(error)).await,
     };
     let hash = hash(&state, form.password.clone()).await?;
-    let added = state.store.add_user(form.email.trim(), form.name.trim(), role, &hash, Utc::now()).await?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::PersonAdded, form.email.trim().to_lowercase()));
+    let added = noting.add_user(form.email.trim(), form.name.trim(), role, &hash, Utc::now()).await?;
     if added.is_none() {
         return show(&state, locale, &staff, form, Some(t.email_taken.to_owned())).await;
     }

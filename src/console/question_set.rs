@@ -18,11 +18,12 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
 };
 use crate::{
     language::detect_language,
     message::{Reply, Timestamp},
-    storage::{Expects, KeptDocument, KeptQuestion},
+    storage::{AuditKind, Expects, KeptDocument, KeptQuestion, User},
 };
 
 pub(super) const ADDRESS: &str = "/console/questions";
@@ -36,7 +37,7 @@ const QUESTIONS_MAX: usize = 200;
 pub(super) struct Check {
     /// What is to be published when all goes well; empty when the bot is tried as it is.
     drafts: Vec<KeptDocument>,
-    by: String,
+    by: User,
     at: Timestamp,
     total: usize,
     tried: Vec<Tried>,
@@ -204,9 +205,9 @@ pub(super) async fn act(
             }
         }
         Action::Check => {
-            check_first(&state, Vec::new(), &staff.user.name).await?;
+            check_first(&state, Vec::new(), &staff.user).await?;
         }
-        Action::PublishAnyway => publish_anyway(&state).await?,
+        Action::PublishAnyway => publish_anyway(&state, &staff.user).await?,
     }
     Ok(Redirect::to(ADDRESS).into_response())
 }
@@ -228,7 +229,7 @@ async fn keep(state: &ConsoleState, locale: Locale, staff: &Staff, form: ActForm
     Ok(Redirect::to(ADDRESS).into_response())
 }
 
-async fn publish_anyway(state: &ConsoleState) -> PageResult<()> {
+async fn publish_anyway(state: &ConsoleState, by: &User) -> PageResult<()> {
     let drafts = {
         let mut check = state.check.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(check) = check.as_mut().filter(|check| check.is(CheckState::Blocked)) else {
@@ -237,20 +238,21 @@ async fn publish_anyway(state: &ConsoleState) -> PageResult<()> {
         check.state = CheckState::Forced;
         check.drafts.clone()
     };
-    publish(state, &drafts).await.map_err(PageError::from)
+    publish(state, &drafts, by).await.map_err(PageError::from)
 }
 
-async fn publish(state: &ConsoleState, drafts: &[KeptDocument]) -> Result<(), crate::storage::StorageError> {
+async fn publish(state: &ConsoleState, drafts: &[KeptDocument], by: &User) -> Result<(), crate::storage::StorageError> {
     for draft in drafts {
         // One that was thrown away meanwhile stays away.
-        state.store.publish_kept(draft.id, Utc::now()).await?;
+        let noting = state.store.noting(deed(by, AuditKind::DocumentPublished, draft.name.clone()));
+        noting.publish_kept(draft.id, Utc::now()).await?;
     }
     Ok(())
 }
 
 /// Begins to try the kept questions and publishes `drafts` afterwards, unless a reply becomes wrong. Says whether
 /// somebody has to wait: not where no questions are kept. A check that runs is not begun anew.
-pub(super) async fn check_first(state: &ConsoleState, drafts: Vec<KeptDocument>, by: &str) -> PageResult<bool> {
+pub(super) async fn check_first(state: &ConsoleState, drafts: Vec<KeptDocument>, by: &User) -> PageResult<bool> {
     let questions = state.store.kept_questions().await?;
     if questions.is_empty() {
         return Ok(false);
@@ -262,21 +264,21 @@ pub(super) async fn check_first(state: &ConsoleState, drafts: Vec<KeptDocument>,
         }
         *check = Some(Check {
             drafts: drafts.clone(),
-            by: by.to_owned(),
+            by: by.clone(),
             at: Utc::now(),
             total: questions.len(),
             tried: Vec::new(),
             state: CheckState::Running,
         });
     }
-    let state = state.clone();
+    let (state, by) = (state.clone(), by.clone());
     tokio::spawn(async move {
         let tried = tokio::select! {
             tried = try_all(&state, &drafts, questions) => tried,
             () = state.shutdown.cancelled() => return,
         };
         let ended = match tried {
-            Ok(()) => end(&state, &drafts).await,
+            Ok(()) => end(&state, &drafts, &by).await,
             Err(error) => Err(error),
         };
         let ended = ended.unwrap_or_else(|error| {
@@ -307,7 +309,7 @@ async fn try_all(state: &ConsoleState, drafts: &[KeptDocument], questions: Vec<K
     Ok(())
 }
 
-async fn end(state: &ConsoleState, drafts: &[KeptDocument]) -> Result<CheckState, String> {
+async fn end(state: &ConsoleState, drafts: &[KeptDocument], by: &User) -> Result<CheckState, String> {
     if drafts.is_empty() {
         return Ok(CheckState::Done);
     }
@@ -315,7 +317,7 @@ async fn end(state: &ConsoleState, drafts: &[KeptDocument]) -> Result<CheckState
     if worse > 0 {
         return Ok(CheckState::Blocked);
     }
-    publish(state, drafts).await.map_err(|error| error.to_string())?;
+    publish(state, drafts, by).await.map_err(|error| error.to_string())?;
     Ok(CheckState::Published)
 }
 

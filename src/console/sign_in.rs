@@ -26,8 +26,9 @@ use super::{
     texts::{Texts, fill},
 };
 use crate::{
+    conversation::Staff,
     message::Language,
-    storage::{StorageError, Store, User},
+    storage::{AuditKind, Deed, StorageError, Store, User},
 };
 
 /// The one-time token for the set-up page, when the shop has no people yet; an earlier one no longer works. Only its
@@ -36,13 +37,18 @@ pub async fn setup_token(store: &Store) -> Result<Option<String>, StorageError> 
     if store.user_count().await? > 0 {
         return Ok(None);
     }
-    let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+    let token = new_token();
     store.keep_setup_token(&token_digest(&token)).await?;
     Ok(Some(token))
 }
 
-fn token_digest(token: &str) -> String {
+pub(super) fn token_digest(token: &str) -> String {
     hex::encode(Sha256::digest(token))
+}
+
+/// A token for a link that works once; only its digest is kept.
+pub(super) fn new_token() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 #[derive(Template)]
@@ -93,6 +99,7 @@ pub(super) async fn set_up(
     State(state): State<ConsoleState>,
     locale: Locale,
     session: Session,
+    address: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     uri: Uri,
     Form(form): Form<SetupForm>,
@@ -112,11 +119,13 @@ pub(super) async fn set_up(
     }
     let hash = hash(&state, form.password).await?;
     let (email, name) = (form.email.trim(), form.name.trim());
-    let Some(id) = state.store.add_first_owner(&digest, email, name, &hash, Utc::now()).await? else {
+    let added = Deed { actor: None, kind: AuditKind::PersonAdded, subject: email.to_lowercase(), at: Utc::now() };
+    let Some(id) = state.store.noting(added).add_first_owner(&digest, email, name, &hash, Utc::now()).await? else {
         return Err(PageError::SetupLink);
     };
     let user = state.store.user(id).await?.ok_or(PageError::Internal("the new owner is gone".to_owned()))?;
-    sessions::sign_in(&state.store, &session, &user, Utc::now()).await?;
+    sessions::sign_in(&state.store, &session, &user, &headers, Utc::now()).await?;
+    state.store.note_deed(deed(&user, AuditKind::SignedIn, address_of(address.as_ref()))).await?;
     Ok(Redirect::to("/console").into_response())
 }
 
@@ -128,7 +137,14 @@ pub(super) fn check_person(t: &Texts, name: &str, email: &str, password: &str) -
         Err(t.name_needed.to_owned())
     } else if !address || email.len() > 254 || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
         Err(t.email_needed.to_owned())
-    } else if password.chars().count() < CHARACTERS_MIN || password.len() > BYTES_MAX {
+    } else {
+        check_password(t, password)
+    }
+}
+
+/// Checks a new password; the error is for the person who fills in the form.
+pub(super) fn check_password(t: &Texts, password: &str) -> Result<(), String> {
+    if password.chars().count() < CHARACTERS_MIN || password.len() > BYTES_MAX {
         Err(fill(t.password_needed, &[("n", &CHARACTERS_MIN.to_string())]))
     } else {
         Ok(())
@@ -196,27 +212,45 @@ pub(super) async fn log_in(
     let t = locale.texts();
     let target = inside_console(&form.next).to_owned();
     "/console/login".clone_into(&mut locale.target);
-    let address = address.map(|Extension(ConnectInfo(address))| address.ip().to_string()).unwrap_or_default();
+    let address = address_of(address.as_ref());
     let outcome = match cookies_would_be_lost(t, &headers, &uri) {
         Some(error) => Err((StatusCode::UNPROCESSABLE_ENTITY, error)),
-        None => check_log_in(&state, t, &form, &address).await?,
+        None => check_log_in(&state, t, &form.email, &form.password, &address).await?,
     };
     match outcome {
         Ok(user) => {
-            sessions::sign_in(&state.store, &session, &user, Utc::now()).await?;
+            sessions::sign_in(&state.store, &session, &user, &headers, Utc::now()).await?;
+            state.store.note_deed(deed(&user, AuditKind::SignedIn, address)).await?;
             Ok(Redirect::to(&target).into_response())
         }
         Err((status, error)) => login_form(&state, locale, status, form.next, form.email, Some(error)).await,
     }
 }
 
-type LogInOutcome = Result<User, (StatusCode, String)>;
+/// Where a request comes from, as far as it is known.
+pub(super) fn address_of(address: Option<&Extension<ConnectInfo<SocketAddr>>>) -> String {
+    address.map(|Extension(ConnectInfo(address))| address.ip().to_string()).unwrap_or_default()
+}
+
+/// What `user` does, for the log.
+pub(super) fn deed(user: &User, kind: AuditKind, subject: impl Into<String>) -> Deed {
+    let actor = Some(Staff::new("console", user.id, &user.name));
+    Deed { actor, kind, subject: subject.into(), at: Utc::now() }
+}
+
+pub(super) type LogInOutcome = Result<User, (StatusCode, String)>;
 
 /// The answer does not tell a wrong password from an unknown name, neither in words nor in time.
-async fn check_log_in(state: &ConsoleState, t: &Texts, form: &LoginForm, address: &str) -> PageResult<LogInOutcome> {
-    let account = form.email.trim().to_lowercase();
+pub(super) async fn check_log_in(
+    state: &ConsoleState,
+    t: &Texts,
+    email: &str,
+    password: &str,
+    address: &str,
+) -> PageResult<LogInOutcome> {
+    let account = email.trim().to_lowercase();
     let wrong = (StatusCode::UNAUTHORIZED, t.wrong_password.to_owned());
-    if account.len() > 254 || form.password.len() > BYTES_MAX {
+    if account.len() > 254 || password.len() > BYTES_MAX {
         return Ok(Err(wrong));
     }
     if let Some(seconds) = lock(&state.attempts).pause_seconds(&account, address, Utc::now()) {
@@ -225,17 +259,19 @@ async fn check_log_in(state: &ConsoleState, t: &Texts, form: &LoginForm, address
     }
     // Counted before the check, so that tries sent at the same time are counted too.
     lock(&state.attempts).failed(&account, address, Utc::now());
-    let user = state.store.user_by_email(&account).await?;
+    let user = state.store.user_by_email(&account).await?.filter(|user| user.is_active);
     let stored = user.as_ref().map(|user| user.password_hash.clone());
-    let password = form.password.clone();
+    let password = password.to_owned();
     let right = with_password_slot(state, move || verify_password(&password, stored.as_deref())).await?;
-    Ok(match user.filter(|_| right) {
-        Some(user) => {
-            lock(&state.attempts).succeeded(&account, address);
-            Ok(user)
-        }
-        None => Err(wrong),
-    })
+    if !right {
+        // What was typed as a name may be a password; only names of people who are there are noted.
+        let actor = user.map(|user| Staff::new("console", user.id, user.name));
+        let failed = Deed { actor, kind: AuditKind::SignInFailed, subject: address.to_owned(), at: Utc::now() };
+        state.store.note_deed(failed).await?;
+        return Ok(Err(wrong));
+    }
+    lock(&state.attempts).succeeded(&account, address);
+    Ok(user.ok_or(wrong))
 }
 
 fn lock(attempts: &std::sync::Mutex<super::Attempts>) -> std::sync::MutexGuard<'_, super::Attempts> {
@@ -268,8 +304,13 @@ fn cookies_would_be_lost(t: &Texts, headers: &HeaderMap, uri: &Uri) -> Option<St
 }
 
 /// `POST /console/logout`
-pub(super) async fn log_out(session: Session) -> PageResult<Redirect> {
+pub(super) async fn log_out(
+    State(state): State<ConsoleState>,
+    staff: super::access::Staff,
+    session: Session,
+) -> PageResult<Redirect> {
     session.flush().await?;
+    state.store.note_deed(deed(&staff.user, AuditKind::SignedOut, "")).await?;
     Ok(Redirect::to("/console/login"))
 }
 

@@ -7,15 +7,23 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
+use chrono::Utc;
 use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tower_sessions::Session;
 
-use super::ConsoleState;
-use crate::live::{Live, LiveEvent};
+use super::{ConsoleState, access::Staff, sessions};
+use crate::{
+    live::{Live, LiveEvent},
+    storage::Store,
+};
 
 /// A stream ends after so long; the browser opens another, and the session is checked again.
 const STREAM_MAX: Duration = Duration::from_mins(10);
+
+/// How often it is looked whether the reader may still read: somebody who is kept out is so within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What a page is told.
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -30,10 +38,16 @@ enum Update {
 }
 
 /// The stream of one page.
-pub(super) async fn stream(State(state): State<ConsoleState>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub(super) async fn stream(
+    State(state): State<ConsoleState>,
+    staff: Staff,
+    session: Session,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let store = state.store.clone();
     let ended = async move {
         tokio::select! {
             () = state.shutdown.cancelled() => {}
+            () = revoked(&store, &staff, &session) => {}
             () = tokio::time::sleep(STREAM_MAX) => {}
         }
     };
@@ -42,6 +56,19 @@ pub(super) async fn stream(State(state): State<ConsoleState>) -> Sse<impl Stream
     });
     let events = updates.map(|update| Ok(Event::default().json_data(update).unwrap_or_default()));
     Sse::new(events.take_until(Box::pin(ended))).keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))
+}
+
+/// Until the session has ended or its owner may do something else than when the stream was opened. The database is asked,
+/// because another process may have changed it.
+async fn revoked(store: &Store, staff: &Staff, session: &Session) {
+    let Some(id) = session.id() else { return };
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // A database that does not answer has revoked nothing.
+        if let Ok(false) = sessions::still_holds(store, id, &staff.user, Utc::now()).await {
+            return;
+        }
+    }
 }
 
 async fn next_update(watch: &mut Receiver<Live>) -> Option<Update> {

@@ -16,6 +16,7 @@ use super::{
     access::Staff,
     frame::{PageError, PageResult, page as render},
     layout::{Layout, Locale, Section},
+    sign_in::deed,
     texts::fill,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         difference::{Change, Marked, difference, mark},
         staff_answers::STAFF_ANSWERS,
     },
-    storage::KeptDocument,
+    storage::{AuditKind, KeptDocument},
 };
 
 /// What is different between two versions, as a page shows it.
@@ -130,13 +131,18 @@ async fn find(state: &ConsoleState, id: i64) -> PageResult<KeptDocument> {
 }
 
 /// `POST /console/versions/{id}`: rolls the document back. What it is now becomes an earlier version in turn.
-pub(super) async fn roll_back(State(state): State<ConsoleState>, Path(id): Path<i64>) -> PageResult<Response> {
+pub(super) async fn roll_back(
+    State(state): State<ConsoleState>,
+    staff: Staff,
+    Path(id): Path<i64>,
+) -> PageResult<Response> {
     let version = find(&state, id).await?;
     if version.name == STAFF_ANSWERS {
         // It is made from the corrections, which would bring it back with the next one.
         return Err(PageError::NotFound);
     }
-    let document = state.store.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::DocumentRolledBack, version.name));
+    let document = noting.publish_kept(id, Utc::now()).await?.ok_or(PageError::NotFound)?;
     Ok(Redirect::to(&format!("/console/documents/{document}")).into_response())
 }
 
@@ -173,7 +179,10 @@ pub(super) async fn set_valid_until(
         let page = RefusedPage { l, title: t.valid_until, advice, status: 422 };
         return render(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    if state.store.set_valid_until(id, end, Utc::now()).await? {
+    let documents = state.store.documents().await?;
+    let document = documents.into_iter().find(|document| document.id == id).ok_or(PageError::NotFound)?;
+    let noting = state.store.noting(deed(&staff.user, AuditKind::ValidityChanged, document.name));
+    if noting.set_valid_until(id, end, Utc::now()).await? {
         Ok(Redirect::to(&format!("/console/documents/{id}")).into_response())
     } else {
         Err(PageError::NotFound)

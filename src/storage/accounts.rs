@@ -56,6 +56,8 @@ pub struct User {
     pub role: Role,
     /// Argon2id, PHC string.
     pub password_hash: String,
+    /// May log in.
+    pub is_active: bool,
 }
 
 /// How many conversations there are in each state.
@@ -103,9 +105,9 @@ impl Store {
         .bind(millis(at))
         .fetch_optional(&mut *tx.connection)
         .await?;
-        let id = row.map(|row| row.try_get("id")).transpose()?;
+        let Some(row) = row else { return Ok(None) };
         tx.commit().await?;
-        Ok(id)
+        Ok(Some(row.try_get("id")?))
     }
 
     /// Somebody by e-mail.
@@ -195,18 +197,33 @@ impl Store {
         Ok(counts)
     }
 
-    /// Keeps a session's record until `expires_at`.
-    pub async fn save_session(&self, id: &str, record_json: &str, expires_at: Timestamp) -> Result<()> {
+    /// Makes room for a session, until `expires_at`.
+    pub async fn add_session(&self, id: &str, expires_at: Timestamp) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query(
-            "INSERT INTO sessions (id, record_json, expires_at) VALUES ($1, $2, $3)
-             ON CONFLICT (id) DO UPDATE SET record_json = excluded.record_json, expires_at = excluded.expires_at",
-        )
-        .bind(id)
-        .bind(record_json)
-        .bind(millis(expires_at))
-        .execute(&mut *tx.connection)
-        .await?;
+        sqlx::query("INSERT INTO sessions (id, record_json, expires_at) VALUES ($1, '{}', $2)")
+            .bind(id)
+            .bind(millis(expires_at))
+            .execute(&mut *tx.connection)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Keeps a session's record, and whose it is, until `expires_at`. One that has been ended meanwhile stays so.
+    pub async fn save_session(
+        &self,
+        id: &str,
+        record_json: &str,
+        user_id: Option<i64>,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE sessions SET record_json = $2, user_id = $3, expires_at = $4 WHERE id = $1")
+            .bind(id)
+            .bind(record_json)
+            .bind(user_id)
+            .bind(millis(expires_at))
+            .execute(&mut *tx.connection)
+            .await?;
         tx.commit().await
     }
 
@@ -244,12 +261,13 @@ impl Store {
     }
 }
 
-fn user_from_row(row: &AnyRow) -> Result<User> {
+pub(super) fn user_from_row(row: &AnyRow) -> Result<User> {
     Ok(User {
         id: row.try_get("id")?,
         email: row.try_get("email")?,
         name: row.try_get("name")?,
         role: parse_name("role", row.try_get("role")?)?,
         password_hash: row.try_get("password_hash")?,
+        is_active: row.try_get::<Option<i64>, _>("deactivated_at")?.is_none(),
     })
 }

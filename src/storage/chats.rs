@@ -84,6 +84,7 @@ impl Store {
         .bind(i64::from(good))
         .execute(&mut *tx.connection)
         .await?;
+        tx.note_rating(message_id).await?;
         tx.commit().await?;
         Ok(rated.rows_affected() > 0)
     }
@@ -217,6 +218,7 @@ impl WriteTransaction<'_> {
                  AND staff_topics.staff_group = staff_posts.staff_group AND staff_topics.topic = staff_posts.topic)",
             "DELETE FROM attachments WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
             "DELETE FROM message_texts WHERE conversation_id = $1",
+            "DELETE FROM visits WHERE conversation_id = $1",
             "DELETE FROM messages WHERE conversation_id = $1",
             "DELETE FROM conversations WHERE id = $1",
         ] {

@@ -401,6 +401,7 @@ impl WriteTransaction<'_> {
         .await?;
         let id = row.try_get("id")?;
         self.note_words(conversation_id, id, text).await?;
+        self.note_visit(conversation_id, author, text, reply, at).await?;
         Ok(id)
     }
 

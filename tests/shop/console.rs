@@ -1,11 +1,14 @@
 //! The console as browsers meet it: over HTTP, with cookies.
 
 mod access;
+mod audit;
 mod browser;
 mod inbox;
 mod knowledge;
 mod merchants;
+mod outcome;
 mod pages;
+mod people;
 
 use std::{
     net::SocketAddr,

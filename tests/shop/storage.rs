@@ -10,7 +10,10 @@ use shoptalk::{
         vectors::{PartKind, PartVector, PassageVectors},
     },
     message::{Channel, Inbound, Language, LatencyMs, Origin, Reply, Route, Sentiment, Timestamp, Trace},
-    storage::{Acted, Author, ConversationFilter, DocumentWrite, Role, StaffAct, Store, StoredProduct, TurnOutcome},
+    storage::{
+        Acted, AuditFilter, AuditKind, Author, ConversationFilter, Deed, DocumentWrite, Outcomes, Role, StaffAct,
+        Store, StoredProduct, TurnOutcome,
+    },
 };
 
 use crate::support::databases::{Database, on_each_database};
@@ -558,16 +561,103 @@ async fn two_processes_may_start_on_an_empty_database_at_once() {
 async fn a_session_lasts_until_its_time_and_no_longer() {
     on_each_database(async |database: &Database| {
         let store = &database.store;
-        store.save_session("s1", "{\"a\":1}", at(10)).await.unwrap();
-        store.save_session("s1", "{\"a\":2}", at(20)).await.unwrap();
-        store.save_session("s2", "{}", at(30)).await.unwrap();
+        for id in ["s1", "s2", "s3"] {
+            store.add_session(id, at(10)).await.unwrap();
+        }
+        store.save_session("s1", "{\"a\":1}", None, at(10)).await.unwrap();
+        store.save_session("s1", "{\"a\":2}", None, at(20)).await.unwrap();
+        store.save_session("s2", "{}", None, at(30)).await.unwrap();
         assert_eq!(store.session("s1", at(19)).await.unwrap().as_deref(), Some("{\"a\":2}"));
         assert_eq!(store.session("s1", at(20)).await.unwrap(), None);
         assert_eq!(store.session("s1", at(19)).await.unwrap(), None, "a clock that is put back revives nothing");
-        store.save_session("s3", "{}", at(20)).await.unwrap();
+        store.save_session("s3", "{}", None, at(20)).await.unwrap();
         assert_eq!(store.delete_expired_sessions(at(20)).await.unwrap(), 1);
         store.delete_session("s2").await.unwrap();
         assert_eq!(store.session("s2", at(0)).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owners_cannot_lose_each_other_and_a_deed_is_noted_with_its_effect_or_not_at_all() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let add = |email: &'static str| store.add_user(email, "Name", Role::Owner, "hash", at(0));
+        let (ana, bo) =
+            (add("ana@shop.example").await.unwrap().unwrap(), add("bo@shop.example").await.unwrap().unwrap());
+        let deed =
+            |kind| Deed { actor: Some(Staff::new("console", ana, "Ana")), kind, subject: String::new(), at: at(1) };
+        let noting = store.noting(deed(AuditKind::RoleChanged));
+        let (other, other_noting) = (database.reopen().await, store.noting(deed(AuditKind::RoleChanged)));
+        let (one, two, three) = tokio::join!(
+            noting.set_role(ana, Role::Viewer),
+            other_noting.set_role(bo, Role::Viewer),
+            other.set_role(bo, Role::Agent),
+        );
+        let changed = [one.unwrap(), two.unwrap() || three.unwrap()];
+        assert_eq!(changed.iter().filter(|changed| **changed).count(), 1, "one of them stays owner");
+        let owners = store.users().await.unwrap().into_iter().filter(|user| user.role == Role::Owner).count();
+        assert_eq!(owners, 1);
+        let owner = store.users().await.unwrap().into_iter().find(|user| user.role == Role::Owner).unwrap().id;
+        let noting = store.noting(deed(AuditKind::PersonDeactivated));
+        assert!(!noting.deactivate(owner, at(2)).await.unwrap());
+        assert!(!noting.end_session(owner, "none").await.unwrap());
+        assert!(
+            store
+                .audit_entries(&AuditFilter {
+                    kind: Some(AuditKind::PersonDeactivated),
+                    limit: 9,
+                    ..AuditFilter::default()
+                })
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let other = if owner == ana { bo } else { ana };
+        assert!(noting.deactivate(other, at(3)).await.unwrap());
+        let filter = AuditFilter {
+            actor_id: Some(format!("console:{ana}")),
+            kind: Some(AuditKind::PersonDeactivated),
+            from: Some(at(1)),
+            until: Some(at(2)),
+            limit: 9,
+            ..AuditFilter::default()
+        };
+        assert_eq!(store.audit_entries(&filter).await.unwrap().len(), 1);
+        assert_eq!(store.audit_actors().await.unwrap(), [(format!("console:{ana}"), "Ana".to_owned())]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn visits_are_noted_and_counted_on_each_database() {
+    on_each_database(async |database: &Database| {
+        let store = &database.store;
+        let conversation = Conversation::new(Channel::Widget, "w1");
+        let turn = async |update: &str, reply: Reply, at: DateTime<Utc>| {
+            let inbox_id = store.accept(&inbound(Channel::Widget, "w1", update)).await.unwrap().unwrap();
+            let outcome =
+                TurnOutcome { inbox_id, conversation: &conversation, shopper_text: "hi", reply: Some(&reply), at };
+            store.commit_turn(&outcome).await.unwrap().unwrap().1.unwrap()
+        };
+        turn("1", reply("Yes", false), at(0)).await;
+        let rated = turn("2", reply("Yes", false), at(4 * 3600)).await;
+        assert!(store.rate(Channel::Widget, "w1", rated, true).await.unwrap());
+        turn("3", Reply { declined: true, ..reply("No", false) }, at(100 * 3600)).await;
+        let span = at(-86_400)..at(200 * 3600);
+        let mut all = Outcomes::default();
+        for row in store.outcomes(&span).await.unwrap() {
+            all += row.outcomes;
+        }
+        let expected =
+            Outcomes { reopened: 1, confirmed: 1, declined: 1, satisfied: 1, rated: 1, ..Outcomes::default() };
+        assert_eq!(all, expected);
+        let (visits, times) = store.first_answer_ms(&span, &[0.5, 0.95]).await.unwrap();
+        assert_eq!((visits, times.len()), (3, 2));
+        let topics = store.top_topics(&span, 5).await.unwrap();
+        assert_eq!((topics[0].asked, topics[0].declined, topics.len()), (3, 1, 1));
+        drop(database.reopen().await);
+        assert_eq!(store.first_answer_ms(&span, &[0.5]).await.unwrap().0, 3, "nothing is read twice");
     })
     .await;
 }

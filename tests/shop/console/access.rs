@@ -176,6 +176,8 @@ async fn every_route_but_the_log_in_needs_a_session() {
             "POST /console/setup",
             "GET /console/login",
             "POST /console/login",
+            "GET /console/password",
+            "POST /console/password",
             "POST /console/language"
         ]
     );
@@ -261,6 +263,17 @@ async fn the_roles_are_the_ones_that_staff_were_promised() {
         (Method::POST, "/console/widget", Role::Merchant),
         (Method::GET, "/console/widget/preview", Role::Merchant),
         (Method::POST, "/console/people", Role::Owner),
+        (Method::GET, "/console/people/{id}", Role::Owner),
+        (Method::POST, "/console/people/{id}/role", Role::Owner),
+        (Method::POST, "/console/people/{id}/access", Role::Owner),
+        (Method::POST, "/console/people/{id}/link", Role::Owner),
+        (Method::POST, "/console/people/{id}/sessions", Role::Owner),
+        (Method::GET, "/console/account", Role::Viewer),
+        (Method::POST, "/console/account", Role::Viewer),
+        (Method::GET, "/console/outcome", Role::Viewer),
+        (Method::GET, "/console/outcome/{table}", Role::Viewer),
+        (Method::GET, "/console/audit", Role::Owner),
+        (Method::GET, "/console/audit/export", Role::Owner),
     ] {
         assert_eq!(least(method, path), Access::AtLeast(role), "{path}");
     }
@@ -324,6 +337,10 @@ async fn every_page_has_its_security_headers_and_runs_no_script_of_its_own() {
         "/console/catalogue",
         "/console/catalogue/import",
         "/console/widget",
+        "/console/people/1",
+        "/console/account",
+        "/console/outcome",
+        "/console/audit",
         "/console/no-such-page",
         "/console/conversations/not-a-number",
     ] {
