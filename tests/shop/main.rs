@@ -13,6 +13,7 @@ mod evaluation;
 mod faults;
 mod inference;
 mod intents;
+mod journey;
 mod knowledge;
 mod models;
 mod queue;
