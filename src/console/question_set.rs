@@ -21,7 +21,6 @@ use super::{
     sign_in::deed,
 };
 use crate::{
-    language::detect_language,
     message::{Reply, Timestamp},
     storage::{AuditKind, Expects, KeptDocument, KeptQuestion, User},
 };
@@ -224,8 +223,7 @@ async fn keep(state: &ConsoleState, locale: Locale, staff: &Staff, form: ActForm
     }
     let document = Some(form.document).filter(|document| !document.is_empty());
     let expects = if form.expects == "decline" { Expects::Decline } else { Expects::Answer(document) };
-    let language = detect_language(&question).unwrap_or(locale.language);
-    state.store.keep_question(&question, language, &expects, &staff.user.name, Utc::now()).await?;
+    state.store.keep_question(&question, &expects, &staff.user.name, Utc::now()).await?;
     Ok(Redirect::to(ADDRESS).into_response())
 }
 
@@ -324,7 +322,6 @@ async fn end(state: &ConsoleState, drafts: &[KeptDocument], by: &User) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Language;
 
     fn judged(text: &str, is_right: bool) -> Judged {
         Judged { text: text.to_owned(), documents: Vec::new(), is_right }
@@ -334,7 +331,6 @@ mod tests {
         let question = KeptQuestion {
             id: 1,
             question: "May I return boots?".to_owned(),
-            language: Language::En,
             expects: Expects::Answer(None),
             author: "Ana".to_owned(),
             at: Utc::now(),

@@ -29,9 +29,9 @@ const WORST: usize = 8;
 const BACKGROUND_FACTOR: usize = 4;
 const BACKGROUND_MIN: usize = 100;
 
-/// Examples beyond which the chat model is not asked for its states: it would read for too long, and many examples tell
-/// the intents apart without it.
-const STATES_EXAMPLES_MAX: usize = 2_000;
+/// Examples beyond which the chat model is not asked for its states: it would read for a good part of an hour, and
+/// still more examples tell the intents apart without it.
+const STATES_EXAMPLES_MAX: usize = 20_000;
 
 /// What to measure.
 #[derive(Debug, Clone, Default)]

@@ -2,8 +2,8 @@
 
 use sqlx::{Row, any::AnyRow};
 
-use super::{Result, Store, millis, parse_language, timestamp};
-use crate::message::{Language, Timestamp};
+use super::{Result, Store, millis, timestamp};
+use crate::message::Timestamp;
 
 /// What a reply to a kept question has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,6 @@ pub struct KeptQuestion {
     pub id: i64,
     /// In the shopper's words.
     pub question: String,
-    /// Its language.
-    pub language: Language,
     /// What is a right reply.
     pub expects: Expects,
     /// Who kept it.
@@ -39,27 +37,19 @@ impl Store {
     }
 
     /// Keeps a question; one in the same words takes its place.
-    pub async fn keep_question(
-        &self,
-        question: &str,
-        language: Language,
-        expects: &Expects,
-        author: &str,
-        at: Timestamp,
-    ) -> Result<()> {
+    pub async fn keep_question(&self, question: &str, expects: &Expects, author: &str, at: Timestamp) -> Result<()> {
         let (expects, document) = match expects {
             Expects::Answer(document) => ("answer", document.as_deref()),
             Expects::Decline => ("decline", None),
         };
         let mut tx = self.write().await?;
         sqlx::query(
-            "INSERT INTO kept_questions (question, language, expects, document, author, at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (question) DO UPDATE SET language = excluded.language, expects = excluded.expects,
-                 document = excluded.document, author = excluded.author, at = excluded.at",
+            "INSERT INTO kept_questions (question, expects, document, author, at)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (question) DO UPDATE SET expects = excluded.expects, document = excluded.document,
+                 author = excluded.author, at = excluded.at",
         )
         .bind(question)
-        .bind(language.as_str())
         .bind(expects)
         .bind(document)
         .bind(author)
@@ -84,7 +74,6 @@ fn question_from_row(row: &AnyRow) -> Result<KeptQuestion> {
     Ok(KeptQuestion {
         id: row.try_get("id")?,
         question: row.try_get("question")?,
-        language: parse_language(row.try_get("language")?)?,
         expects: if expects == "decline" { Expects::Decline } else { Expects::Answer(row.try_get("document")?) },
         author: row.try_get("author")?,
         at: timestamp(row, "at")?,

@@ -3,7 +3,6 @@
 CREATE TABLE kept_questions (
     id {id},
     question TEXT NOT NULL UNIQUE,
-    language TEXT NOT NULL,
     expects TEXT NOT NULL,
     document TEXT,
     author TEXT NOT NULL,
