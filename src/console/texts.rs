@@ -443,7 +443,7 @@ texts! {
     set_latest: "Latest check", "最近一次测试";
     set_running: "Trying the questions …", "正在测试问题……";
     set_failed: "The questions could not be tried and nothing was published. Try again; the program’s log says why.", "测试未能完成，没有发布任何资料。请重试，原因见程序日志。";
-    set_blocked: "Not published: {n} replies would become wrong.", "未发布：有 {n} 个回复会变错。";
+    set_blocked: "Not published. Replies that would become wrong: {n}.", "未发布。会变错的回复：{n}。";
     set_published: "Published: no reply becomes wrong.", "已发布：没有回复变错。";
     set_forced: "Published although replies become wrong.", "已发布，尽管有回复变错。";
     set_done: "Tried with what is published.", "已用当前发布的资料测试。";

@@ -244,7 +244,7 @@ async fn a_draft_that_makes_a_reply_wrong_is_not_published() {
     let response = merchant.post(&format!("/console/drafts/{worse}"), &[("action", "publish")]).await;
     assert_eq!(location(&response), "/console/questions");
     let page = checked(&mut merchant).await;
-    assert!(page.contains("Not published: 1 replies would become wrong.") && page.contains("Right: 0 / 1"), "{page}");
+    assert!(page.contains("Replies that would become wrong: 1.") && page.contains("Right: 0 / 1"), "{page}");
     assert!(shop.quotable().await.is_empty() && shop.store.drafts().await.unwrap().len() == 1);
     assert!(!agent.page("/console/questions").await.contains("Publish all the same"));
     merchant.post("/console/questions", &[("action", "publish_anyway")]).await;
